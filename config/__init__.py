@@ -1,0 +1,1 @@
+"""How the pieces are built from the environment: settings, logs, database, broker."""

@@ -1,0 +1,69 @@
+"""The Dramatiq broker, set up so that it never keeps anybody waiting and never owns a retry."""
+
+import redis
+from dramatiq import Broker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import DramatiqError
+from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.settings import Settings
+
+BROKER_ERRORS = (redis.RedisError, DramatiqError, OSError)
+# What a broker that is away, full or hung makes `enqueue` raise.
+
+CONNECT_TIMEOUT_S = 0.5
+ANSWER_TIMEOUT_S = 1.0
+HEALTH_CHECK_INTERVAL_S = 15
+
+MAINTENANCE_CHANCE = 50_000
+# In a million commands: how often the messages of dead workers are looked for. The default lets them lie for a
+# quarter of an hour on a quiet queue.
+
+HEARTBEAT_TIMEOUT_MS = 30_000
+
+MESSAGE_TIME_LIMIT_MS = 10_000
+# Handlers write to our own database and call nobody: milliseconds. While one hangs, SQLite has no other writer.
+
+
+def make_client(url: str) -> redis.Redis:
+    """Make a Redis client that gives up at once: the sweeper tries again, and knows whether it must.
+
+    redis-py would otherwise repeat scripts whose answer was lost, up to ten times; Dramatiq's are not idempotent.
+    """
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=ANSWER_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        health_check_interval=HEALTH_CHECK_INTERVAL_S,
+    )
+
+
+def make_broker(settings: Settings) -> Broker:
+    """Make the broker. Connects to nothing yet.
+
+    Retries is there with none allowed, because without it Dramatiq takes a failed message for a finished one.
+    AgeLimit is left out: no delivery may expire.
+    """
+    middleware: list[Middleware] = [
+        TimeLimit(time_limit=MESSAGE_TIME_LIMIT_MS),
+        CurrentMessage(),
+        Retries(max_retries=0),
+    ]
+    return RedisBroker(  # type: ignore[no-untyped-call]  # Dramatiq's Redis broker has no annotations
+        client=make_client(settings.resolved_redis_url),
+        namespace="hookline",
+        maintenance_chance=MAINTENANCE_CHANCE,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        middleware=middleware,
+    )
+
+
+def is_reachable(broker: Broker) -> bool:
+    """Say whether the broker answers now."""
+    try:
+        return not isinstance(broker, RedisBroker) or bool(broker.client.ping())
+    except BROKER_ERRORS:
+        return False

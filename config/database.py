@@ -1,0 +1,86 @@
+"""Connections to the ledger's database, set up so that a commit is on disk when it returns."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+from config.errors import InvalidSettings
+from config.settings import Settings
+
+BUSY_TIMEOUT_S = 2
+# How long a write may wait for another program's lock on the file (a backup, a shell) before it fails.
+
+CONNECT_TIMEOUT_S = 2
+
+
+def database_url(settings: Settings) -> URL:
+    """Say which database holds the ledger: DATABASE_URL, or a SQLite file in the data directory.
+
+    Raises:
+        InvalidSettings: DATABASE_URL is not the URL of a database that Hookline knows.
+
+    """
+    if settings.database_url is None:
+        return URL.create("sqlite", database=str(settings.ledger_path))
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        raise InvalidSettings(["DATABASE_URL is not a URL: it should look like postgresql://user@host/name"]) from None
+    backend = {"postgres": "postgresql"}.get(url.get_backend_name(), url.get_backend_name())
+    if backend not in ("sqlite", "postgresql"):
+        raise InvalidSettings([f"DATABASE_URL names {backend}: the ledger is kept in postgresql:// or sqlite:///"])
+    if backend == "sqlite" and not url.database:
+        raise InvalidSettings(["DATABASE_URL names no file: sqlite:////path/to/ledger.db"])
+    return url.set(drivername="postgresql+psycopg" if backend == "postgresql" else "sqlite")
+
+
+def make_engine(url: URL, *, fsync: bool = True) -> Engine:
+    """Make an engine for the ledger.
+
+    Args:
+        url: see `database_url`.
+        fsync: wait for the disk at each commit. Without it a power cut can undo the last commits (never a crash
+            of the process): right for work that would be redone, never for what a provider was told is safe.
+
+    """
+    if url.get_backend_name() == "sqlite":
+        return _make_sqlite_engine(url, "FULL" if fsync else "NORMAL")
+    return _make_postgresql_engine(url, "on" if fsync else "off")
+
+
+def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
+    event.listen(engine, "connect", _sqlite_pragmas(synchronous))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite_pragmas(synchronous: str) -> Callable[[DBAPIConnection, Any], None]:
+    def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "temp_store=MEMORY"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return set_pragmas
+
+
+def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401  # SQLAlchemy's own type hides behind the event API
+    # The driver is in autocommit mode: transactions begin here and nowhere else. A write takes its lock at once,
+    # because a lock that is upgraded half-way can fail at any statement.
+    kind = "IMMEDIATE" if connection.get_execution_options().get("write") else "DEFERRED"
+    connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+def _make_postgresql_engine(url: URL, synchronous_commit: str) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "options": f"-c synchronous_commit={synchronous_commit} -c timezone=UTC",
+        },
+    )

@@ -1,0 +1,161 @@
+"""What the environment says: every variable Hookline reads, checked, in one value."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.errors import InvalidSettings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+MIN_SECRET_CHARS = 16
+# Shorter keys can be guessed offline from one captured, signed request.
+
+UNIX_SOCKET_PATH_MAX = 100
+# The kernel keeps a socket's path in 108 bytes (104 on macOS).
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Build it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_api_url: str = "https://slack.com/api/"
+    slack_finance_channel: str = "#finance"
+    slack_engineering_channel: str = "#engineering"
+    hookline_data_dir: Path = CHECKOUT / "var"
+    hookline_dev: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read only what `load_settings` hands in, so that a test's environment is the whole environment."""
+        return (init_settings,)
+
+    @field_validator("database_url", "redis_url", "slack_bot_token", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            message = "must start with https:// (or http:// for a stand-in)"
+            raise ValueError(message)
+        return value if value.endswith("/") else value + "/"
+
+    @field_validator("hookline_data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def production(self) -> bool:
+        """Whether this process was started by anything but `hookline dev`."""
+        return not self.hookline_dev
+
+    @property
+    def ledger_path(self) -> Path:
+        """The SQLite file that holds the ledger when DATABASE_URL is unset."""
+        return self.hookline_data_dir / "ledger.db"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """The Unix socket of the embedded Valkey: in the data directory, or in a short one where that is too deep."""
+        path = self.hookline_data_dir / "valkey.sock"
+        return path if len(os.fsencode(path)) <= UNIX_SOCKET_PATH_MAX else _short_directory(path.parent) / path.name
+
+    @property
+    def resolved_redis_url(self) -> str:
+        """REDIS_URL, or the embedded Valkey's socket."""
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @property
+    def dev_secrets_path(self) -> Path:
+        """Where `hookline dev` keeps the secrets it made."""
+        return self.hookline_data_dir / "dev-secrets.env"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSecrets:
+    """One source's signing secrets, newest first; all of them are valid."""
+
+    variable: str
+    keys: tuple[str, ...]
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read every variable but the secrets.
+
+    Raises:
+        InvalidSettings: names each variable that cannot be used, and why.
+
+    """
+    known = {name: environ[name.upper()] for name in Settings.model_fields if name.upper() in environ}
+    try:
+        return Settings(**known)  # type: ignore[arg-type]  # the values are strings; pydantic converts them
+    except ValidationError as error:
+        raise InvalidSettings([_sentence(problem["loc"], problem["msg"]) for problem in error.errors()]) from None
+
+
+def load_secrets(environ: Mapping[str, str], variables: Iterable[str]) -> dict[str, SourceSecrets]:
+    """Read the signing secrets of each variable that is set, by variable.
+
+    A variable may hold several secrets separated by commas, for the time in which one replaces another.
+
+    Raises:
+        InvalidSettings: a secret is blank or too short to protect anything.
+
+    """
+    found: dict[str, SourceSecrets] = {}
+    problems: list[str] = []
+    for variable in sorted(set(variables)):
+        if variable not in environ:
+            continue
+        keys = tuple(key.strip() for key in environ[variable].split(","))
+        problems += [
+            _secret_problem(variable, position, key) for position, key in enumerate(keys) if not _long_enough(key)
+        ]
+        found[variable] = SourceSecrets(variable, keys)
+    if problems:
+        raise InvalidSettings(problems)
+    return found
+
+
+def _long_enough(key: str) -> bool:
+    return len(key) >= MIN_SECRET_CHARS
+
+
+def _secret_problem(variable: str, position: int, key: str) -> str:
+    which = f"secret {position + 1} of {variable}"
+    if not key:
+        return f"{which} is blank: unset the variable to switch the source off, or set the secret the provider shows"
+    return f"{which} has {len(key)} characters: {MIN_SECRET_CHARS} is the least that is safe"
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(str(part) for part in location).upper()} cannot be used: {message}"
+
+
+def _short_directory(data_directory: Path) -> Path:
+    """Name a directory for this user and data directory alone, so that a second shell finds the same socket."""
+    digest = hashlib.sha256(os.fsencode(data_directory)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"hookline-{os.getuid()}-{digest}"
