@@ -1,0 +1,87 @@
+"""Do it again, because a person said so: retry what failed or is dead, replay what is over."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from ledger.event import DeliveryState, EffectState, Trigger
+from ledger.tables import deliveries, effects
+
+RETRIABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
+REPLAYABLE = (*RETRIABLE, DeliveryState.DONE, DeliveryState.DISMISSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What was set going again: ids of deliveries and of effects."""
+
+    deliveries: list[int]
+    effects: list[int]
+
+
+def retry_deliveries(db: Connection, ids: Collection[int], now: float) -> Again:
+    """Run failed or dead deliveries again now, and send their dead effects again."""
+    return _retry(db, deliveries.c.id.in_(ids), effects.c.delivery_id.in_(ids), now)
+
+
+def retry_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
+    """Run the failed or dead deliveries of these events again now, and send their dead effects again."""
+    return _retry(db, deliveries.c.event_id.in_(event_ids), effects.c.event_id.in_(event_ids), now)
+
+
+def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
+    """Run all dead deliveries of a handler again now, and send its dead effects again."""
+    its = select(deliveries.c.id).where(deliveries.c.handler == handler)
+    dead = (deliveries.c.handler == handler) & (deliveries.c.state == DeliveryState.DEAD)
+    return _retry(db, dead, effects.c.delivery_id.in_(its), now)
+
+
+def replay_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
+    """Run every delivery of these events that is over again. Effects that are recorded are not repeated."""
+    mine = deliveries.c.event_id.in_(event_ids)
+    return Again(_restart(db, mine & deliveries.c.state.in_(REPLAYABLE), Trigger.REPLAY, now), [])
+
+
+def waiting_deliveries(db: Connection, event_ids: Collection[int]) -> int:
+    """Count the deliveries of these events that wait or run already."""
+    waiting = deliveries.c.state.not_in(REPLAYABLE)
+    return len(db.execute(select(deliveries.c.id).where(deliveries.c.event_id.in_(event_ids), waiting)).all())
+
+
+def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
+    restarted = _restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
+    statement = (
+        update(effects)
+        .where(mine_too, effects.c.state == EffectState.DEAD)
+        .values(
+            state=EffectState.PLANNED,
+            due_at=now,
+            failures=0,
+            first_attempt_at=None,
+            finished_at=None,
+        )
+        .returning(effects.c.id)
+    )
+    return Again(restarted, list(db.execute(statement).scalars().all()))
+
+
+def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[int]:  # noqa: ANN401
+    statement = (
+        update(deliveries)
+        .where(which)
+        .values(
+            state=DeliveryState.PENDING,
+            trigger=trigger,
+            due_at=now,
+            # A new schedule: a person has looked at it and thinks that it can work now.
+            failures=0,
+            crashes=0,
+            announcements=0,
+            first_attempt_at=None,
+            finished_at=None,
+        )
+        .returning(deliveries.c.id)
+    )
+    return list(db.execute(statement).scalars().all())

@@ -1,0 +1,114 @@
+"""Ring the workers: small messages that say which deliveries wait. What is lost here, the sweeper rings again."""
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+from dramatiq import Broker, Message
+
+from config.broker import BROKER_ERRORS
+
+DELIVER = "deliver"
+SEND = "send"
+EFFECTS_QUEUE = "effects"
+
+MAX_IDS_PER_MESSAGE = 32
+PARALLEL_MESSAGES = 4
+# A few ids travel one by one, so that several threads can take them; many travel together, which costs less.
+
+MAX_WAITING = 1_000
+# Lists of ids waiting for a slow broker. More are dropped: the sweeper knows of them.
+
+REST_S = 1.0
+# After a failure, so that a broker that hangs costs one time-out a second and not one a message.
+
+log = structlog.get_logger()
+
+
+def ring_deliveries(broker: Broker, queue_name: str, ids: Sequence[int]) -> None:
+    """Announce deliveries that may travel together. Raises one of BROKER_ERRORS."""
+    size = max(1, min(MAX_IDS_PER_MESSAGE, len(ids) // PARALLEL_MESSAGES))
+    for start in range(0, len(ids), size):
+        _enqueue(broker, queue_name, DELIVER, list(ids[start : start + size]))
+
+
+def ring_alone(broker: Broker, queue_name: str, delivery_id: int) -> None:
+    """Announce one delivery in a message of its own. Raises one of BROKER_ERRORS."""
+    _enqueue(broker, queue_name, DELIVER, [delivery_id])
+
+
+def ring_effects(broker: Broker) -> None:
+    """Say that there are effects to send. Raises one of BROKER_ERRORS."""
+    _enqueue(broker, EFFECTS_QUEUE, SEND)
+
+
+def _enqueue(broker: Broker, queue_name: str, actor_name: str, *args: list[int]) -> None:
+    message: Message[None] = Message(
+        queue_name=queue_name,
+        actor_name=actor_name,
+        args=args,
+        kwargs={},
+        options={},
+    )
+    broker.enqueue(message)
+
+
+class Announcer:
+    """Rings from a thread of its own, because a broker that hangs must hang nobody else."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._waiting: queue.Queue[Mapping[str, Sequence[int]] | None] = queue.Queue(MAX_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Ring what waits, if the broker answers in time."""
+        self.ring({})
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    def ring(self, ids_by_queue: Mapping[str, Sequence[int]]) -> None:
+        """Announce deliveries soon. Never blocks and never raises."""
+        try:
+            self._waiting.put_nowait(ids_by_queue)
+        except queue.Full:
+            log.warning("doorbells dropped", reason="the broker is slow", left_to="sweeper")
+
+    def _run(self) -> None:
+        while not (self._stopping.is_set() and self._waiting.empty()):
+            ids_by_queue = _merged([self._waiting.get(), *self._drain()])
+            if not ids_by_queue:
+                continue
+            try:
+                self._ring_now(ids_by_queue)
+            except BROKER_ERRORS as error:
+                log.warning("broker does not answer", error=type(error).__name__, left_to="sweeper")
+                self._stopping.wait(REST_S)
+                self._drain()
+
+    def _ring_now(self, ids_by_queue: Mapping[str, Sequence[int]]) -> None:
+        for queue_name, ids in ids_by_queue.items():
+            ring_deliveries(self._broker, queue_name, ids)
+
+    def _drain(self) -> list[Mapping[str, Sequence[int]] | None]:
+        drained = []
+        while True:
+            try:
+                drained.append(self._waiting.get_nowait())
+            except queue.Empty:
+                return drained
+
+
+def _merged(lists: Iterable[Mapping[str, Sequence[int]] | None]) -> dict[str, list[int]]:
+    merged: dict[str, list[int]] = defaultdict(list)
+    for ids_by_queue in lists:
+        for queue_name, ids in (ids_by_queue or {}).items():
+            merged[queue_name].extend(ids)
+    return merged

@@ -1,0 +1,132 @@
+"""Put a batch of new events, and one delivery for each handler that wants them, into the ledger."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, tuple_
+
+from ledger.event import DeliveryState, NewEvent, Receipt, Trigger
+from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
+from ledger.store import insert_or_ignore
+from ledger.tables import deliveries, events
+
+ROOM_REFRESH_S = 1.0
+
+Key = tuple[str, str]
+Doorbells = dict[str, list[int]]  # delivery ids by queue
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What one batch did: a receipt for each event, in order, and whom to ring once it is committed."""
+
+    receipts: list[Receipt]
+    doorbells: Doorbells
+
+
+class Room:
+    """How many more deliveries may be announced to each queue. Counted now and then, estimated between."""
+
+    def __init__(self) -> None:
+        self._left: Counter[str] = Counter()
+        self._counted_at = float("-inf")  # monotonic seconds
+
+    def refresh(self, db: Connection) -> None:
+        """Count again if the last count is old."""
+        if time.monotonic() - self._counted_at < ROOM_REFRESH_S:
+            return
+        self._left = Counter({queue: HIGH_WATER - count for queue, count in count_queued(db).items()})
+        self._counted_at = time.monotonic()
+
+    def take(self, queue: str) -> bool:
+        """Take one place in a queue, if there is one."""
+        left = self._left.get(queue, HIGH_WATER)
+        self._left[queue] = left - 1
+        return left > 0
+
+
+def append(db: Connection, batch: Sequence[NewEvent], room: Room) -> Appended:
+    """Insert what is new in the batch; what is known already, in the ledger or in the batch, is a duplicate."""
+    room.refresh(db)
+    new: dict[Key, NewEvent] = {}
+    for event in batch:
+        new.setdefault((event.source, event.dedupe_key), event)
+    inserted = _insert_events(db, new)
+    ids = inserted | _known_ids(db, new.keys() - inserted.keys())
+    doorbells = _insert_deliveries(db, [(inserted[key], event) for key, event in new.items() if key in inserted], room)
+    return Appended(_receipts(batch, ids, inserted), doorbells)
+
+
+def _receipts(batch: Sequence[NewEvent], ids: dict[Key, int], inserted: dict[Key, int]) -> list[Receipt]:
+    first = set(inserted)
+    receipts = []
+    for event in batch:
+        key = (event.source, event.dedupe_key)
+        receipts.append(Receipt(ids[key], duplicate=key not in first))
+        first.discard(key)
+    return receipts
+
+
+def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
+    statement = insert_or_ignore(db, events).returning(events.c.id, events.c.source, events.c.dedupe_key)
+    rows = db.execute(statement, [_event_row(event) for event in new.values()]).all()
+    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
+
+
+def _known_ids(db: Connection, keys: set[Key]) -> dict[Key, int]:
+    if not keys:
+        return {}
+    key = tuple_(events.c.source, events.c.dedupe_key)
+    rows = db.execute(select(events.c.id, events.c.source, events.c.dedupe_key).where(key.in_(list(keys)))).all()
+    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
+
+
+def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room: Room) -> Doorbells:
+    rows = [
+        _delivery_row(event_id, handler=delivery.handler, queue=delivery.queue, now=event.received_at, room=room)
+        for event_id, event in new
+        for delivery in event.deliveries
+    ]
+    doorbells: Doorbells = defaultdict(list)
+    if rows:
+        statement = insert(deliveries).returning(deliveries.c.id, deliveries.c.queue, deliveries.c.state)
+        for delivery_id, queue, state in db.execute(statement, rows).tuples().all():
+            if state == DeliveryState.QUEUED:
+                doorbells[queue].append(delivery_id)
+    return doorbells
+
+
+def _delivery_row(event_id: int, *, handler: str, queue: str, now: float, room: Room) -> dict[str, Any]:
+    announced = room.take(queue)
+    return {
+        "event_id": event_id,
+        "handler": handler,
+        "queue": queue,
+        "state": DeliveryState.QUEUED if announced else DeliveryState.PENDING,
+        "due_at": now,
+        "trigger": Trigger.INITIAL,
+        "announcements": 1 if announced else 0,
+        "overdue_at": now + FIRST_OVERDUE_S if announced else None,
+    }
+
+
+def _event_row(event: NewEvent) -> dict[str, Any]:
+    return {
+        "source": event.source,
+        "dedupe_key": event.dedupe_key,
+        "external_id": event.external_id,
+        "type": event.type,
+        "account": event.account,
+        "livemode": event.livemode,
+        "received_at": event.received_at,
+        "content_type": event.content_type,
+        "headers": json.dumps(dict(event.headers)),
+        "body": event.body,
+        "body_sha256": event.body_sha256,
+        "secret_position": event.secret_position,
+        "flaw": event.flaw,
+    }

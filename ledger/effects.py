@@ -1,0 +1,166 @@
+"""Effects: what is done to the outside, at most one each business key.
+
+planned → sending → sent, or back to planned with a due time, or ambiguous (the answer was lost: look before
+sending again), or dead; kept where there is nobody to send it to.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select, update
+
+from ledger.claims import MAX_ERROR_CHARS
+from ledger.event import EffectState
+from ledger.schedule import Schedule
+from ledger.store import insert_or_ignore
+from ledger.tables import DUE, SENDING, effects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """An effect that this worker is about to work on."""
+
+    id: int
+    event_id: int
+    key: str
+    channel: str
+    message: Mapping[str, Any]  # text, blocks
+    planned_at: float  # Unix seconds
+    attempts: int
+    failures: int  # since the schedule began
+    first_attempt_at: float  # Unix seconds
+    lost_answers: int  # how often it may have been sent already
+
+    @property
+    def schedule(self) -> Schedule:
+        """Where its retries stand."""
+        return Schedule(self.failures, self.first_attempt_at)
+
+
+def plan(
+    db: Connection,
+    *,
+    event_id: int,
+    delivery_id: int,
+    key: str,
+    channel: str,
+    message: Mapping[str, Any],
+    now: float,
+) -> int | None:
+    """Plan an effect, unless there is one under this key. Give its id, or None."""
+    statement = insert_or_ignore(db, effects).values(
+        event_id=event_id,
+        delivery_id=delivery_id,
+        key=key,
+        channel=channel,
+        message=json.dumps(message),
+        state=EffectState.PLANNED,
+        planned_at=now,
+        due_at=now,
+    )
+    result: int | None = db.execute(statement.returning(effects.c.id)).scalar()
+    return result
+
+
+def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
+    """Take the effect that has been due longest, if there is one."""
+    # Two lanes may find the same one; then one of them updates nothing and looks again.
+    due = select(effects.c.id).where(DUE, effects.c.due_at <= now).order_by(effects.c.due_at, effects.c.id).limit(1)
+    statement = (
+        update(effects)
+        .where(effects.c.id == due.scalar_subquery(), DUE)
+        .values(
+            state=EffectState.SENDING,
+            token=token,
+            started_at=now,
+            first_attempt_at=func.coalesce(effects.c.first_attempt_at, now),
+            attempts=effects.c.attempts + 1,
+        )
+        .returning(
+            effects.c.id,
+            effects.c.event_id,
+            effects.c.key,
+            effects.c.channel,
+            effects.c.message,
+            effects.c.planned_at,
+            effects.c.attempts,
+            effects.c.failures,
+            effects.c.first_attempt_at,
+            effects.c.lost_answers,
+        )
+    )
+    row = db.execute(statement).mappings().first()
+    return Effect(**{**row, "message": json.loads(row["message"])}) if row else None
+
+
+def mark_sent(db: Connection, effect: Effect, *, token: str, channel_id: str, ts: str, now: float) -> bool:
+    """Record that Slack has it. Say whether the claim still held."""
+    values = {"channel_id": channel_id, "ts": ts, "finished_at": now, "last_error": None}
+    return _settle(db, effect, token, EffectState.SENT, values)
+
+
+def mark_kept(db: Connection, effect: Effect, *, token: str, now: float) -> bool:
+    """Record that it was shown on the console, as there is no Slack to send it to."""
+    return _settle(db, effect, token, EffectState.KEPT, {"finished_at": now, "last_error": None})
+
+
+def mark_ambiguous(db: Connection, effect: Effect, *, token: str, due_at: float, error: str) -> bool:
+    """Record that it was sent and the answer was lost."""
+    values = {"due_at": due_at, "lost_answers": effects.c.lost_answers + 1, "failures": effects.c.failures + 1}
+    return _settle(db, effect, token, EffectState.AMBIGUOUS, values | {"last_error": error[:MAX_ERROR_CHARS]})
+
+
+def mark_failed(db: Connection, effect: Effect, *, token: str, due_at: float, error: str) -> bool:
+    """Record that it was refused, and may be tried again."""
+    values = {"due_at": due_at, "failures": effects.c.failures + 1, "last_error": error[:MAX_ERROR_CHARS]}
+    return _settle(db, effect, token, _again(), values)
+
+
+def mark_dead(db: Connection, effect: Effect, *, token: str, error: str, now: float) -> bool:
+    """Record that trying again cannot help, or has not helped for three days."""
+    values = {"finished_at": now, "failures": effects.c.failures + 1, "last_error": error[:MAX_ERROR_CHARS]}
+    return _settle(db, effect, token, EffectState.DEAD, values)
+
+
+def pause_channel(db: Connection, effect: Effect, *, token: str, until: float) -> bool:
+    """Put an effect back that Slack was too busy for, uncounted, and let its whole channel wait (Unix seconds)."""
+    values = {"due_at": until, "attempts": effects.c.attempts - 1, "last_error": "Slack asked to wait (429)"}
+    held = _settle(db, effect, token, _again(), values)
+    db.execute(
+        update(effects).where(DUE, effects.c.channel == effect.channel, effects.c.due_at < until).values(due_at=until),
+    )
+    return held
+
+
+def _again() -> Any:  # noqa: ANN401  # an SQL expression of no public type
+    # Once an answer was lost, every later try looks for the message first.
+    return case((effects.c.lost_answers > 0, EffectState.AMBIGUOUS), else_=EffectState.PLANNED)
+
+
+def _settle(db: Connection, effect: Effect, token: str, state: Any, values: Mapping[str, Any]) -> bool:  # noqa: ANN401
+    statement = (
+        update(effects)
+        .where(effects.c.id == effect.id, SENDING, effects.c.token == token)
+        .values(state=state, token=None, **values)
+        .returning(effects.c.id)
+    )
+    return db.execute(statement).first() is not None
+
+
+def channel_id(db: Connection, channel: str) -> str | None:
+    """Give Slack's id of a channel that was posted to before."""
+    statement = (
+        select(effects.c.channel_id)
+        .where(effects.c.channel == channel, effects.c.channel_id.is_not(None))
+        .order_by(effects.c.id.desc())
+        .limit(1)
+    )
+    found: str | None = db.execute(statement).scalar()
+    return found
+
+
+def beat(db: Connection, tokens: Collection[str]) -> None:
+    """Say that the worker behind these claims lives."""
+    db.execute(update(effects).where(SENDING, effects.c.token.in_(tokens)).values(beat=effects.c.beat + 1))

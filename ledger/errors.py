@@ -1,0 +1,11 @@
+"""What can go wrong with the ledger, as its callers need to know it."""
+
+from config.errors import ConfigError
+
+
+class LedgerUnavailable(Exception):
+    """Nothing can be committed right now: locked, full, away, or too much at once. Trying again can help."""
+
+
+class LedgerNotMigrated(ConfigError):
+    """The database has no tables yet, or older ones than this program needs."""

@@ -1,0 +1,193 @@
+"""What the sweeper looks for, by state: deliveries to announce, claims whose worker is gone, effects to send.
+
+Nothing here trusts the broker, and nothing looks for "ids greater than the last one seen": a row that was
+committed late would be skipped for ever.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, case, func, insert, select, tuple_, update
+
+from ledger.event import DeliveryState, EffectState, Trigger
+from ledger.schedule import MAX_CRASHES
+from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, deliveries, effects
+
+HIGH_WATER = 10_000
+# The most deliveries that may be announced and not yet claimed in one queue. The broker stays small; the backlog
+# stays in SQL, where it is safe and can be seen.
+
+FIRST_OVERDUE_S = 10.0
+LAST_OVERDUE_S = 300.0
+# An announced delivery that nobody claims is announced again after 10 s, 20 s, 40 s … 5 minutes.
+
+DOUBLINGS = 5
+SWEEP_LIMIT = 1_000
+# Rows a transaction: other writers get their turn in between.
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """A delivery to announce. `alone`: it was running when a worker died, so it travels without company."""
+
+    delivery_id: int
+    queue: str
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A claim as the sweeper saw it: whose it is, and how often that worker has said that it lives."""
+
+    id: int
+    token: str
+    beat: int
+
+
+def count_queued(db: Connection) -> dict[str, int]:
+    """Count what is announced and not yet claimed, by queue."""
+    statement = select(deliveries.c.queue, func.count()).where(QUEUED).group_by(deliveries.c.queue)
+    counts: dict[str, int] = dict(db.execute(statement).tuples().all())
+    return counts
+
+
+def announce_due(db: Connection, queues: Iterable[str], now: float) -> list[Doorbell]:
+    """Mark what is due as queued, up to the high-water mark of its queue. Ring after the commit."""
+    queued = count_queued(db)
+    rung: list[Doorbell] = []
+    for queue in queues:
+        room = min(HIGH_WATER - queued.get(queue, 0), SWEEP_LIMIT)
+        if room > 0:
+            due = _ids(WAITING, deliveries.c.queue == queue, deliveries.c.due_at <= now).order_by(deliveries.c.due_at)
+            rung += _announce(db, due.limit(room), WAITING, now)
+    return rung
+
+
+def announce_again(db: Connection, now: float) -> list[Doorbell]:
+    """Find what was announced too long ago and never claimed: a broker lost it, or is slower than it should be."""
+    overdue = _ids(QUEUED, deliveries.c.overdue_at <= now).order_by(deliveries.c.overdue_at)
+    return _announce(db, overdue.limit(SWEEP_LIMIT), QUEUED, now)
+
+
+def _ids(*conditions: Any) -> Select[tuple[int]]:  # noqa: ANN401  # SQLAlchemy's conditions have no common public type
+    return select(deliveries.c.id).where(*conditions)
+
+
+def _announce(db: Connection, ids: Select[tuple[int]], still: Any, now: float) -> list[Doorbell]:  # noqa: ANN401
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids.scalar_subquery()), still)
+        .values(
+            state=DeliveryState.QUEUED,
+            announcements=deliveries.c.announcements + 1,
+            overdue_at=now + _overdue_after_s(),
+        )
+        .returning(deliveries.c.id, deliveries.c.queue, deliveries.c.crashes)
+    )
+    return [Doorbell(each, queue, crashes > 0) for each, queue, crashes in db.execute(statement).tuples().all()]
+
+
+def _overdue_after_s() -> Any:  # noqa: ANN401
+    steps = [(deliveries.c.announcements <= n, FIRST_OVERDUE_S * 2**n) for n in range(DOUBLINGS)]
+    return case(*steps, else_=LAST_OVERDUE_S)
+
+
+def running(db: Connection) -> list[Held]:
+    """List the deliveries that workers hold."""
+    rows = db.execute(select(deliveries.c.id, deliveries.c.token, deliveries.c.beat).where(RUNNING)).tuples()
+    return [Held(*row) for row in rows]
+
+
+def sending(db: Connection) -> list[Held]:
+    """List the effects that workers hold."""
+    rows = db.execute(select(effects.c.id, effects.c.token, effects.c.beat).where(SENDING)).tuples()
+    return [Held(*row) for row in rows]
+
+
+def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> dict[str, list[int]]:
+    """Take deliveries from a worker that is gone; each counts one crash, and at three it is dead.
+
+    Returns:
+        The ids that were freed, by their new state.
+
+    """
+    crashed = deliveries.c.crashes + 1
+    poison = crashed >= MAX_CRASHES
+    statement = (
+        update(deliveries)
+        .where(_unmoved(deliveries, abandoned), RUNNING)
+        .values(
+            state=case((poison, DeliveryState.DEAD), else_=DeliveryState.PENDING),
+            crashes=crashed,
+            token=None,
+            due_at=now,
+            finished_at=case((poison, now), else_=None),
+            last_error=case(
+                (poison, f"the worker died {MAX_CRASHES} times while it ran this"),
+                else_="the worker died while it ran this",
+            ),
+        )
+        .returning(
+            deliveries.c.id,
+            deliveries.c.state,
+            deliveries.c.attempts,
+            deliveries.c.trigger,
+            deliveries.c.started_at,
+            deliveries.c.last_error,
+        )
+    )
+    freed: dict[str, list[int]] = defaultdict(list)
+    records = []
+    for delivery_id, state, number, trigger, started_at, error in db.execute(statement).tuples().all():
+        freed[state].append(delivery_id)
+        records.append(
+            {
+                "delivery_id": delivery_id,
+                "number": number,
+                "trigger": trigger or Trigger.INITIAL,
+                "outcome": "crashed",
+                "started_at": started_at,
+                "finished_at": now,
+                "error": error,
+            },
+        )
+    if records:
+        db.execute(insert(attempts), records)
+    return freed
+
+
+def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> list[int]:
+    """Take effects from a worker that died while it called Slack: whether Slack heard it is not known."""
+    statement = (
+        update(effects)
+        .where(_unmoved(effects, abandoned), SENDING)
+        .values(
+            state=EffectState.AMBIGUOUS,
+            lost_answers=effects.c.lost_answers + 1,
+            token=None,
+            due_at=now,
+            last_error="the worker died while it was sending",
+        )
+        .returning(effects.c.id)
+    )
+    return list(db.execute(statement).scalars().all())
+
+
+def _unmoved(table: Any, abandoned: Sequence[Held]) -> Any:  # noqa: ANN401
+    # The beat is part of the condition: a worker that came back between the look and the deed keeps its claim.
+    seen = [(each.id, each.token, each.beat) for each in abandoned]
+    return tuple_(table.c.id, table.c.token, table.c.beat).in_(seen)
+
+
+def effects_are_due(db: Connection, now: float) -> bool:
+    """Say whether there is an effect to send."""
+    return db.execute(select(effects.c.id).where(DUE, effects.c.due_at <= now).limit(1)).first() is not None
+
+
+def deliveries_are_due(db: Connection, now: float) -> bool:
+    """Say whether there is a delivery to announce: a look costs no lock, and mostly there is none."""
+    due = select(deliveries.c.id).where(WAITING, deliveries.c.due_at <= now).limit(1)
+    overdue = select(deliveries.c.id).where(QUEUED, deliveries.c.overdue_at <= now).limit(1)
+    return db.execute(due).first() is not None or db.execute(overdue).first() is not None

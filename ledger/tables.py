@@ -1,0 +1,177 @@
+"""The ledger's tables. Times are Unix seconds (UTC) as floats; states are the values of `ledger.event`.
+
+The migrations in `ledger/migrations` make these tables; a test proves that the two agree.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    text,
+)
+
+from ledger.event import DeliveryState, EffectState
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    },
+)
+
+# SQLite gives rowids only to a column that is spelled INTEGER PRIMARY KEY.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+NAME_CHARS = 255
+
+# SQLite uses a partial index only where the query repeats its condition literally, so queries use these very texts.
+WAITING = text("state IN ('pending', 'failed')")
+QUEUED = text("state = 'queued'")
+RUNNING = text("state = 'running'")
+DEAD = text("state = 'dead'")
+DUE = text("state IN ('planned', 'ambiguous')")
+SENDING = text("state = 'sending'")
+
+
+def _partial(name: str, *columns: str, where: TextClause) -> Index:
+    """Index only the rows that are still to do: it stays small however long the history grows."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+def _one_of(states: type[DeliveryState] | type[EffectState]) -> CheckConstraint:
+    quoted = ", ".join(f"'{state}'" for state in states)
+    return CheckConstraint(f"state IN ({quoted})", name="state")
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("dedupe_key", String(600), nullable=False),
+    Column("external_id", String(NAME_CHARS), nullable=False),
+    Column("type", String(NAME_CHARS), nullable=False),
+    Column("account", String(NAME_CHARS)),
+    Column("livemode", Boolean),
+    Column("received_at", Float, nullable=False),
+    Column("content_type", String(NAME_CHARS), nullable=False),
+    Column("headers", Text, nullable=False),  # a JSON object
+    Column("body", LargeBinary, nullable=False),  # the raw bytes that were signed
+    Column("body_sha256", String(64), nullable=False),
+    Column("secret_position", Integer, nullable=False),
+    Column("flaw", Text),
+    UniqueConstraint("source", "dedupe_key"),
+    Index("ix_events_external_id", "external_id"),
+    Index("ix_events_received_at", "received_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False),
+    Column("handler", String(NAME_CHARS), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("trigger", String(16), nullable=False),  # of the next attempt, or of the one that runs
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),  # since the schedule began
+    Column("first_attempt_at", Float),  # when the schedule began
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("announcements", Integer, nullable=False, server_default="0"),
+    Column("overdue_at", Float),  # queued and not claimed by then: announce again
+    Column("token", String(64)),  # of the claim that holds it
+    Column("beat", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("last_error", Text),
+    UniqueConstraint("event_id", "handler"),
+    _one_of(DeliveryState),
+    _partial("ix_deliveries_waiting", "queue", "due_at", where=WAITING),
+    _partial("ix_deliveries_queued", "overdue_at", "queue", where=QUEUED),
+    _partial("ix_deliveries_running", "token", where=RUNNING),
+    _partial("ix_deliveries_dead", "handler", where=DEAD),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("trigger", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),  # done, failed, dead, crashed
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float, nullable=False),
+    Column("error", Text),
+    Index("ix_attempts_delivery_id", "delivery_id"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("key", String(600), nullable=False),  # the business key: at most one effect each, for ever
+    Column("channel", String(NAME_CHARS), nullable=False),
+    Column("message", Text, nullable=False),  # a JSON object: text, blocks
+    Column("state", String(16), nullable=False),
+    Column("planned_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),  # since the schedule began
+    Column("first_attempt_at", Float),  # when the schedule began
+    Column("lost_answers", Integer, nullable=False, server_default="0"),
+    Column("token", String(64)),
+    Column("beat", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("channel_id", String(NAME_CHARS)),  # Slack's own id, from its answer
+    Column("ts", String(64)),  # the message's id in that channel, from Slack's answer
+    Column("last_error", Text),
+    UniqueConstraint("key"),
+    _one_of(EffectState),
+    Index("ix_effects_event_id", "event_id"),
+    _partial("ix_effects_due", "due_at", where=DUE),
+    _partial("ix_effects_sending", "token", where=SENDING),
+    _partial("ix_effects_dead", "id", where=DEAD),
+    Index("ix_effects_channel_id", "channel", "id"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("received_at", Float, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("path", String(NAME_CHARS), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("headers", Text, nullable=False),  # a JSON object, with the signature, without anything else secret
+    Column("body_size", BigInteger),  # null: the body was not read
+    Column("body_sha256", String(64)),
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+)

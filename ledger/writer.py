@@ -1,0 +1,180 @@
+"""Group commit: one thread writes what concurrent requests hand in, so that they share the price of one fsync."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from ledger.append import Appended, Doorbells, Room, append
+from ledger.errors import LedgerUnavailable
+from ledger.event import NewEvent, Receipt
+from ledger.store import Ledger, insert_or_ignore
+from ledger.tables import probes
+
+MAX_BATCH_EVENTS = 256
+MAX_BATCH_BYTES = 32 * 1024 * 1024
+# A batch is held up by its largest bodies; the bound keeps small events from waiting behind many of those.
+
+MAX_WAITING = 4_096
+# Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue.
+
+log = structlog.get_logger()
+
+Outcome = Receipt | LedgerUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    event: NewEvent | None  # None: only asks whether a commit is possible
+    future: "asyncio.Future[Receipt | None]"
+    loop: asyncio.AbstractEventLoop
+
+
+class Writer:
+    """The only writer of new events in its process."""
+
+    def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None]) -> None:
+        """Take what is needed.
+
+        Args:
+            ledger: where to write.
+            on_commit: told which deliveries to announce, after each commit, in the writer's thread.
+
+        """
+        self._ledger = ledger
+        self._on_commit = on_commit
+        self._room = Room()
+        self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.committed_at = float("-inf")  # monotonic seconds of the last commit
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Write what was handed in, then end."""
+        self._waiting.put(None)
+        self._thread.join(timeout_s)
+
+    async def append(self, event: NewEvent, *, timeout_s: float) -> Receipt:
+        """Make an event durable. When this returns, it is on disk.
+
+        Raises:
+            LedgerUnavailable: it cannot be said that the event is on disk. It may be all the same: then the
+                sender's next try is a duplicate.
+
+        """
+        receipt = await self._hand_in(event, timeout_s)
+        if receipt is None:
+            raise AssertionError  # only a probe has no receipt
+        return receipt
+
+    async def probe(self, *, timeout_s: float) -> None:
+        """Commit something of no importance, to see that it can be done. Raises LedgerUnavailable."""
+        await self._hand_in(None, timeout_s)
+
+    async def _hand_in(self, event: NewEvent | None, timeout_s: float) -> Receipt | None:
+        if self._waiting.qsize() >= MAX_WAITING:
+            raise LedgerUnavailable("too much is waiting to be written")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt | None] = loop.create_future()
+        self._waiting.put(_Waiter(event, future, loop))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            raise LedgerUnavailable(f"not on disk within {timeout_s:g} s") from None
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch, last = self._collect(first)
+            self._write(batch)
+            if last:
+                return
+
+    def _collect(self, first: _Waiter) -> tuple[list[_Waiter], bool]:
+        batch = [first]
+        size = _size(first)
+        while len(batch) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
+            try:
+                waiter = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if waiter is None:
+                return batch, True
+            batch.append(waiter)
+            size += _size(waiter)
+        return batch, False
+
+    def _write(self, batch: Sequence[_Waiter]) -> None:
+        events = [waiter.event for waiter in batch if waiter.event is not None]
+        try:
+            outcomes = self._commit(events, probe=len(events) < len(batch))
+        except LedgerUnavailable as error:
+            log.warning("commit failed", error=str(error), events=len(events))
+            outcomes = [error] * len(events)
+            failed_probe: LedgerUnavailable | None = error
+        else:
+            failed_probe = None
+        remaining = iter(outcomes)
+        _answer([(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch])
+
+    def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Outcome]:
+        try:
+            appended = self._transact(events, probe=probe)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            # Not the database but one of the rows: find it, so that its neighbours get in. Nothing may end this
+            # thread: a process that cannot write and goes on listening is worse than a refused event.
+            if len(events) <= 1:
+                log.exception("event cannot be written")
+                return [LedgerUnavailable(type(error).__name__)] * len(events)
+            return [outcome for event in events for outcome in self._commit([event], probe=False)]
+        self.committed_at = time.monotonic()
+        if appended.doorbells:
+            self._on_commit(appended.doorbells)
+        return appended.receipts
+
+    def _transact(self, events: Sequence[NewEvent], *, probe: bool) -> Appended:
+        with self._ledger.write() as db:
+            appended = append(db, events, self._room) if events else Appended([], {})
+            if probe:
+                _touch(db)
+        return appended
+
+
+def _size(waiter: _Waiter) -> int:
+    return len(waiter.event.body) if waiter.event else 0
+
+
+def _touch(db: Connection) -> None:
+    statement = insert_or_ignore(db, probes).values(id=1, at=0)
+    db.execute(statement)
+    db.execute(probes.update().values(at=time.time()))
+
+
+def _answer(answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
+    """Wake the waiters: one call into each event loop for the whole batch."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiter, Outcome | None]]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].loop, []).append(answer)
+    for loop, own in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, own)
+
+
+def _settle(answers: Iterable[tuple[_Waiter, Outcome | None]]) -> None:
+    for waiter, outcome in answers:
+        if waiter.future.done():  # its request has stopped waiting
+            continue
+        if isinstance(outcome, LedgerUnavailable):
+            waiter.future.set_exception(outcome)
+        else:
+            waiter.future.set_result(outcome)
