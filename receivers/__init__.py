@@ -1,0 +1,1 @@
+"""HTTP in: verify what providers post, hand it to the ledger, answer."""
