@@ -1,0 +1,48 @@
+"""Which of a request's headers count, and which are kept."""
+
+import re
+from http import HTTPStatus
+
+from receivers.provider import Headers, Rejected
+
+MAX_HEADERS = 64
+MAX_VALUE_CHARS = 1_024
+
+PRIVATE = re.compile(r"authorization|cookie|secret|token|password|passwd|api-?key|credential")
+# Whatever a proxy or a confused sender put there: it is not ours to keep.
+
+REDACTED = "[redacted]"
+
+
+def content_type_of(headers: Headers, allowed: frozenset[str]) -> str:
+    """Give the content type without parameters, in lower case.
+
+    Raises:
+        Rejected: this source never sends it, or the body is compressed (415). We inflate nothing: the signature
+            covers the bytes that were sent, and a small body may become a very large one.
+
+    """
+    if headers.get(b"content-encoding") not in (None, b"", b"identity"):
+        raise Rejected("content_encoding_unsupported", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    value = headers.get(b"content-type") or b""
+    content_type = value.split(b";", 1)[0].strip().lower().decode("latin-1")
+    if content_type not in allowed:
+        raise Rejected("content_type_unsupported", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    return content_type
+
+
+def kept_headers(headers: Headers, *, without: bytes | None = None) -> dict[str, str]:
+    """Give what is kept of the headers: bounded, printable, without secrets; repeated ones joined by commas."""
+    kept: dict[str, str] = {}
+    for raw_name, raw_value in headers.raw[:MAX_HEADERS]:
+        if raw_name == without:
+            continue
+        name = _printable(raw_name)
+        value = REDACTED if PRIVATE.search(name) else _printable(raw_value)
+        kept[name] = f"{kept[name]}, {value}"[:MAX_VALUE_CHARS] if name in kept else value
+    return kept
+
+
+def _printable(raw: bytes) -> str:
+    text = raw[:MAX_VALUE_CHARS].decode("latin-1")
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

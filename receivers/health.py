@@ -1,0 +1,34 @@
+"""Is this process alive, and could it make an event durable right now?"""
+
+import time
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ledger.errors import LedgerUnavailable
+from ledger.writer import Writer
+from receivers.answers import problem
+
+FRESH_S = 5.0
+PROBE_TIMEOUT_S = 2.0
+
+
+class Health:
+    """Answers load balancers and process managers."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def alive(self, _request: Request) -> Response:
+        """Say that the process lives."""
+        return JSONResponse({"status": "alive"})
+
+    async def ready(self, _request: Request) -> Response:
+        """Say whether a commit is possible: one succeeded just now, or one is tried. The broker does not matter."""
+        if time.monotonic() - self._writer.committed_at > FRESH_S:
+            try:
+                await self._writer.probe(timeout_s=PROBE_TIMEOUT_S)
+            except LedgerUnavailable:
+                return problem(HTTPStatus.SERVICE_UNAVAILABLE)
+        return JSONResponse({"status": "ready"})

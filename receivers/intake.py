@@ -1,0 +1,154 @@
+"""The hot path: one webhook, from its first header to its answer. Nothing else belongs here.
+
+Headers first; then the body, bounded; verify the raw bytes; name the event; make it durable; answer.
+The handlers hear of it after the commit, through `ledger.writer` and `ledger.announce`.
+"""
+
+import asyncio
+import hashlib
+import time
+from http import HTTPStatus
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from handlers.router import Router
+from ledger.errors import LedgerUnavailable
+from ledger.event import NewDelivery, NewEvent
+from ledger.rejections import Rejection, RejectionLog
+from ledger.writer import Writer
+from receivers import provider as seen
+from receivers.answers import Answers, problem
+from receivers.body import Budget, read_body
+from receivers.headers import content_type_of, kept_headers
+from receivers.provider import Handshake, Headers, Incoming, Provider, Rejected
+
+COMMIT_TIMEOUT_S = 2.0
+# From the last byte of the body. Slack waits 3 s for its answer.
+
+IN_THREAD_BYTES = 256 * 1024
+# Hashing and parsing more than this would keep the event loop from everybody else.
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """Receives what one provider posts to one path."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        secrets: tuple[str, ...],
+        *,
+        router: Router,
+        writer: Writer,
+        answers: Answers,
+        rejections: RejectionLog,
+        budget: Budget,
+    ) -> None:
+        """Take what is needed. No `secrets`: this source is not configured."""
+        self._provider = provider
+        self._secrets = secrets
+        self._router = router
+        self._writer = writer
+        self._answers = answers
+        self._rejections = rejections
+        self._budget = budget
+
+    async def receive(self, request: Request) -> Response:
+        """Answer one request. A 2xx means: on disk, and it will be handled."""
+        headers = Headers(request.scope["headers"])
+        body: bytes | None = None
+        with self._budget.share() as share:
+            try:
+                self._require_signature(headers)
+                body = await read_body(request, headers, self._provider.max_body_bytes, share)
+                event = await self._identify(headers, body)
+                if isinstance(event, Handshake):
+                    return Response(event.content, media_type=event.media_type)
+                receipt = await self._writer.append(event, timeout_s=COMMIT_TIMEOUT_S)
+            except Rejected as rejected:
+                await self._note(rejected, headers, body)
+                return problem(rejected.status)
+            except LedgerUnavailable as error:
+                log.warning("event refused", source=self._provider.source, reason=str(error))
+                return problem(HTTPStatus.SERVICE_UNAVAILABLE)
+        log.info(
+            "event duplicate" if receipt.duplicate else "event accepted",
+            source=event.source,
+            type=event.type,
+            external_id=event.external_id,
+            event_id=receipt.event_id,
+        )
+        return await self._answers.accepted(self._provider.reply, event, receipt)
+
+    def _require_signature(self, headers: Headers) -> None:
+        if not self._secrets:
+            raise Rejected("source_not_configured", HTTPStatus.NOT_FOUND)
+        if not headers.get(self._provider.signature_header):
+            raise Rejected("signature_missing")
+
+    async def _identify(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
+        if len(body) > IN_THREAD_BYTES:
+            return await asyncio.to_thread(self._verify_and_read, headers, body)
+        return self._verify_and_read(headers, body)
+
+    def _verify_and_read(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
+        now = time.time()
+        position = self._provider.verify(headers, body, self._secrets, now)
+        content_type = content_type_of(headers, self._provider.content_types)
+        body_sha256 = _sha256_now(body)
+        request = seen.Request(headers=headers, content_type=content_type, body=body, body_sha256=body_sha256)
+        incoming = self._provider.read(request)
+        return incoming if isinstance(incoming, Handshake) else self._event(request, incoming, position, now)
+
+    def _event(self, request: seen.Request, incoming: Incoming, secret_position: int, now: float) -> NewEvent:
+        source = self._provider.source
+        wanted = () if incoming.flaw else self._router.matching(source, incoming.type)
+        return NewEvent(
+            source=source,
+            dedupe_key=incoming.dedupe_key,
+            external_id=incoming.external_id,
+            type=incoming.type,
+            account=incoming.account,
+            livemode=incoming.livemode,
+            received_at=now,
+            content_type=request.content_type,
+            headers=kept_headers(request.headers, without=self._provider.signature_header),
+            body=request.body,
+            body_sha256=request.body_sha256,
+            secret_position=secret_position,
+            flaw=incoming.flaw,
+            deliveries=tuple(NewDelivery(handler=each.name, queue=each.queue) for each in wanted),
+        )
+
+    async def _note(self, rejected: Rejected, headers: Headers, body: bytes | None) -> None:
+        log.warning(
+            "request rejected",
+            source=self._provider.source,
+            reason=rejected.reason,
+            status=rejected.status.value,
+        )
+        self._rejections.note(
+            Rejection(
+                received_at=time.time(),
+                source=self._provider.source,
+                path=self._provider.path,
+                status=rejected.status.value,
+                reason=rejected.reason,
+                headers=kept_headers(headers),
+                body_size=None if body is None else len(body),
+                body_sha256=None if body is None else await _sha256(body),
+            ),
+        )
+
+
+async def _sha256(body: bytes) -> str:
+    if len(body) > IN_THREAD_BYTES:
+        return await asyncio.to_thread(_sha256_now, body)
+    return _sha256_now(body)
+
+
+def _sha256_now(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
