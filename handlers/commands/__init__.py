@@ -1,0 +1,1 @@
+"""Slash commands: what Hookline answers to a person in Slack."""

@@ -1,0 +1,1 @@
+"""Alerts for the finance team: what went wrong with money, told once, in plain words."""

@@ -1,0 +1,30 @@
+"""Business keys: what an alert is about, so that it is told once however often and under whatever ids it arrives."""
+
+from hashlib import sha256
+from urllib.parse import quote
+
+from ledger.event import Event
+
+MAX_CHARS = 600
+# What the column holds. Real keys have about a hundred.
+
+MODES = {True: "live", False: "test", None: "unknown"}
+
+
+def stripe_key(event: Event, what: str, *about: str | int | None) -> str:
+    """Name one thing in one Stripe account and mode: `stripe/refund/acct_1/live/re_3`."""
+    return _key("stripe", what, event.account, MODES[event.livemode], *about)
+
+
+def github_key(what: str, *about: str | int | None) -> str:
+    """Name one thing on GitHub: `github/failing_build/<repository id>/<run id>/<attempt>`.
+
+    Nothing of the event but its body: GitHub signs nothing else, so anyone who sees a delivery could change the rest.
+    """
+    return _key("github", what, *about)
+
+
+def _key(*parts: str | int | None) -> str:
+    # Quoted, so that no id with a slash in it can pass for two.
+    key = "/".join(quote(str("-" if part is None else part), safe="") for part in parts)
+    return key if len(key) <= MAX_CHARS else sha256(key.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The book of payments, refunds and disputes, kept from Stripe's events."""

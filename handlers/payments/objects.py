@@ -1,0 +1,146 @@
+"""Stripe's objects, as far as the book and the alerts need them."""
+
+from handlers.payments.money import Money
+from handlers.reading import Amount, Currency, Name, Reference, Seconds, Shape, Words
+
+
+class BillingDetails(Shape):
+    """Who paid, as the payment form had it."""
+
+    name: Words = None
+    email: Words = None
+
+
+class PaymentMethod(Shape):
+    """The card or account that was tried."""
+
+    id: Name | None = None
+    billing_details: BillingDetails | None = None
+
+
+class PaymentError(Shape):
+    """Why the last try failed. Cleared by Stripe on the next one."""
+
+    code: Name | None = None
+    decline_code: Name | None = None
+    charge: Reference | None = None
+    payment_method: PaymentMethod | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """The bank's code where there is one, else Stripe's."""
+        return self.decline_code or self.code
+
+
+class Intent(Shape):
+    """A PaymentIntent: one payment, with as many tries as it takes."""
+
+    id: Name
+    amount: Amount
+    amount_received: Amount = 0
+    currency: Currency
+    customer: Reference | None = None
+    status: Name
+    latest_charge: Reference | None = None
+    last_payment_error: PaymentError | None = None
+    receipt_email: Words = None
+
+    @property
+    def money(self) -> Money:
+        """What was asked for."""
+        return Money(self.amount, self.currency)
+
+    @property
+    def failure_code(self) -> str | None:
+        """Why the last try failed, as a code."""
+        return self.last_payment_error.reason if self.last_payment_error else None
+
+    @property
+    def charge(self) -> str | None:
+        """The last try that reached a bank."""
+        return self.latest_charge or (self.last_payment_error.charge if self.last_payment_error else None)
+
+    @property
+    def failed_charge(self) -> str | None:
+        """The try that failed; None when it failed before it reached a bank, for `charge` is then an earlier one."""
+        error = self.last_payment_error or PaymentError()
+        own_failure = (error.code or "").startswith("payment_intent_")  # Stripe's codes, not a bank's
+        return error.charge or (None if own_failure else self.latest_charge)
+
+
+class Charge(Shape):
+    """One try at a payment, here one that was refunded."""
+
+    id: Name
+    amount: Amount
+    amount_captured: Amount = 0
+    amount_refunded: Amount
+    currency: Currency
+    customer: Reference | None = None
+    status: Name
+    failure_code: Name | None = None
+    payment_intent: Reference | None = None
+
+
+class Refund(Shape):
+    """Money on its way back to a customer."""
+
+    id: Name
+    amount: Amount
+    currency: Currency
+    charge: Reference | None = None
+    payment_intent: Reference | None = None
+    status: Name | None = None
+    reason: Name | None = None
+    failure_reason: Name | None = None
+
+    @property
+    def money(self) -> Money:
+        """What goes back."""
+        return Money(self.amount, self.currency)
+
+
+class EvidenceDetails(Shape):
+    """Until when a dispute can be answered."""
+
+    due_by: Seconds | None = None
+
+
+class Dispute(Shape):
+    """A customer's bank wants the money back."""
+
+    id: Name
+    amount: Amount
+    currency: Currency
+    charge: Reference | None = None
+    payment_intent: Reference | None = None
+    reason: Name
+    status: Name
+    evidence_details: EvidenceDetails | None = None
+
+    @property
+    def money(self) -> Money:
+        """What is disputed."""
+        return Money(self.amount, self.currency)
+
+    @property
+    def due_by(self) -> int | None:
+        """Until when evidence counts, in Unix seconds."""
+        return self.evidence_details.due_by if self.evidence_details else None
+
+
+class Payout(Shape):
+    """Money on its way to our bank account; a negative one takes money from it."""
+
+    id: Name
+    amount: Amount
+    currency: Currency
+    arrival_date: Seconds | None = None
+    destination: Reference | None = None
+    failure_code: Name | None = None
+    failure_message: Words = None
+
+    @property
+    def money(self) -> Money:
+        """What should have arrived."""
+        return Money(self.amount, self.currency)

@@ -1,0 +1,1 @@
+"""Alerts for the engineers: broken builds and security findings on GitHub."""

@@ -1,0 +1,116 @@
+"""Which handlers want which events. Finds the handlers in this folder; a broken or doubled one stops start-up."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from types import ModuleType
+
+from handlers.context import Context
+from handlers.errors import BrokenPlugin
+from ledger.event import Event
+
+QUEUES = ("payments", "notifications", "default")
+
+Run = Callable[[Event, Context], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A function, and the events it wants.
+
+    Attributes:
+        name: kept with every delivery; renaming a handler leaves the old name's unfinished deliveries waiting.
+        source: `stripe`, `github`, `slack`.
+        types: as the provider spells them; `*` stands for anything (`payment_intent.*`).
+        queue: one of QUEUES.
+        run: what it does.
+
+    """
+
+    name: str
+    source: str
+    types: tuple[str, ...]
+    queue: str
+    run: Run
+
+    def wants(self, source: str, event_type: str) -> bool:
+        """Say whether events of this source and type go to this handler."""
+        return source == self.source and any(fnmatchcase(event_type, pattern) for pattern in self.types)
+
+
+def handler(*, source: str, types: Iterable[str], queue: str = "default") -> Callable[[Run], Handler]:
+    """Make a handler of a function. Its name is `<topic>.<function>`, after the folder or file it is in."""
+    wanted = tuple(types)
+    if queue not in QUEUES:
+        message = f"queue {queue!r} is not one of {', '.join(QUEUES)}"
+        raise ValueError(message)
+
+    def make(run: Run) -> Handler:
+        topic = run.__module__.split(".")[1]
+        return Handler(name=f"{topic}.{run.__name__}", source=source, types=wanted, queue=queue, run=run)
+
+    return make
+
+
+class Router:
+    """All handlers of one process."""
+
+    def __init__(self, handlers: Iterable[Handler]) -> None:
+        """Take the handlers.
+
+        Raises:
+            BrokenPlugin: two have one name.
+
+        """
+        self.by_name: dict[str, Handler] = {}
+        for each in handlers:
+            if each.name in self.by_name:
+                message = f"two handlers are called {each.name}: {_where(self.by_name[each.name])} and {_where(each)}"
+                raise BrokenPlugin(message)
+            self.by_name[each.name] = each
+        # Providers have a few hundred types; what a sender makes up beyond that must not grow the cache.
+        self.matching = lru_cache(maxsize=2048)(self._matching)
+
+    def _matching(self, source: str, event_type: str) -> tuple[Handler, ...]:
+        return tuple(each for each in self.by_name.values() if each.wants(source, event_type))
+
+
+def load_router() -> Router:
+    """Import every file under handlers/ and collect the handlers in them.
+
+    Raises:
+        BrokenPlugin: names the file that cannot be imported, or the two handlers of one name.
+
+    """
+    package = importlib.import_module("handlers")
+    return Router(each for module in _modules(package) for each in _handlers_of(module))
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    # Not pkgutil.walk_packages: it swallows ImportErrors, and with them a team's alerts.
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name):
+        name = f"{package.__name__}.{info.name}"
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:
+            message = f"{name.replace('.', '/')} cannot be loaded: {type(error).__name__}: {error}"
+            raise BrokenPlugin(message) from error
+        yield module
+        if info.ispkg:
+            yield from _modules(module)
+
+
+def _handlers_of(module: ModuleType) -> Iterator[Handler]:
+    # A handler that a module imports from another one belongs to that other one.
+    return (
+        value
+        for value in vars(module).values()
+        if isinstance(value, Handler) and value.run.__module__ == module.__name__
+    )
+
+
+def _where(each: Handler) -> str:
+    return each.run.__module__
