@@ -1,0 +1,1 @@
+"""Queue out: deliver events to handlers, send effects, sweep up what is overdue."""

@@ -1,0 +1,25 @@
+"""Show an alert on the console, for a Hookline that has no Slack to send it to."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from config.logs import CONTROL
+from ledger.effects import Effect
+
+HINT = "kept, not sent: set SLACK_BOT_TOKEN to post alerts"
+
+
+def render(effect: Effect) -> str:
+    """Draw the message as text, framed so that it stands out between log lines."""
+    lines = [line for block in effect.message["blocks"] for line in _block(block)] or [str(effect.message["text"])]
+    body = [f"│ {CONTROL.sub(' ', line)}" for line in lines]
+    return "\n".join([f"┌─ {effect.channel}", *body, f"└─ {HINT}"])
+
+
+def _block(block: Mapping[str, Any]) -> Iterator[str]:
+    for part in (block.get("text"), *block.get("fields", []), *block.get("elements", [])):
+        text = part.get("text") if isinstance(part, dict) else None
+        if isinstance(text, dict):  # a button has its label one level deeper
+            text = text.get("text")
+        if isinstance(text, str):
+            yield from text.split("\n")

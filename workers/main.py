@@ -1,0 +1,99 @@
+"""What a worker process is made of: `dramatiq workers.main:setup`."""
+
+import contextlib
+import os
+import sys
+
+import dramatiq
+from dramatiq import Broker, Middleware, Worker
+
+from config.broker import BROKER_ERRORS, make_broker
+from config.database import database_url, make_engine
+from config.errors import ConfigError
+from config.logs import configure_logs
+from config.settings import Settings, load_settings
+from handlers.context import Channels
+from handlers.router import QUEUES, load_router
+from ledger.announce import DELIVER, EFFECTS_QUEUE, SEND, ring_effects
+from ledger.migrate import check_migrated
+from ledger.store import Ledger
+from workers.deliver import Deliverer
+from workers.post import make_slack
+from workers.send import Sender
+from workers.watch import Watch, end_when_a_thread_dies
+
+POLL_MS = 50
+# How long an idle worker sleeps between two looks at its queues. Dramatiq's own second would be most of the time
+# between a webhook and its alert.
+
+SEND_TIME_LIMIT_MS = 60_000
+SEND_PRIORITY = 10
+# Smaller goes first, and deliveries have 0: handlers are quick, Slack may not be.
+
+
+def setup() -> None:
+    """Build this worker process and give Dramatiq its broker. Ends the process if it cannot be built."""
+    try:
+        broker = make_worker(load_settings(os.environ))
+    except ConfigError as error:
+        sys.exit(f"hookline: {error}")
+    dramatiq.set_broker(broker)
+
+
+def make_worker(settings: Settings) -> Broker:
+    """Wire a worker: broker, actors, and the thread that watches over its claims."""
+    configure_logs(development=settings.hookline_dev)
+    url = database_url(settings)
+    # What a handler wrote and a power cut undid is done again; a message that Slack has must not be forgotten.
+    fast, safe = make_engine(url, fsync=False), make_engine(url)
+    check_migrated(safe)
+    handled, sent = Ledger(fast), Ledger(safe)
+    broker = make_broker(settings)
+    watch = Watch(handled)
+
+    def ring() -> None:
+        with contextlib.suppress(*BROKER_ERRORS):  # the sweeper rings again
+            ring_effects(broker)
+
+    deliverer = Deliverer(
+        ledger=handled,
+        router=load_router(),
+        channels=Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel),
+        watch=watch,
+        ring_effects=ring,
+    )
+    sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, ring_effects=ring)
+    _declare(broker, deliverer, sender)
+    broker.add_middleware(_Process(watch))
+    return broker
+
+
+def _declare(broker: Broker, deliverer: Deliverer, sender: Sender) -> None:
+    # One stable name each: Dramatiq throws away messages for actors that it does not know.
+    for queue in QUEUES:
+        broker.declare_queue(queue)
+    make_actor = dramatiq.actor(actor_name=DELIVER, queue_name=QUEUES[-1], broker=broker)
+    make_actor(deliverer.deliver)
+    make_actor = dramatiq.actor(
+        actor_name=SEND,
+        queue_name=EFFECTS_QUEUE,
+        broker=broker,
+        priority=SEND_PRIORITY,
+        time_limit=SEND_TIME_LIMIT_MS,
+    )
+    make_actor(sender.send)
+
+
+class _Process(Middleware):
+    """What begins and ends with the worker process."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
+        worker.worker_timeout = POLL_MS
+        end_when_a_thread_dies()
+        self._watch.start()
+
+    def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
+        self._watch.stop()

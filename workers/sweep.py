@@ -1,0 +1,154 @@
+"""The sweeper: `python -m workers.sweep`. Finds by state what the doorbells missed, and rings again.
+
+Any number may run. Everything it does is a conditional update, so that two of them only share the work.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from dramatiq import Broker
+
+from config.broker import BROKER_ERRORS, is_reachable, make_broker
+from config.database import database_url, make_engine
+from config.errors import ConfigError
+from config.logs import configure_logs
+from config.settings import load_settings
+from handlers.router import QUEUES
+from ledger import overdue
+from ledger.announce import ring_alone, ring_deliveries, ring_effects
+from ledger.errors import LedgerUnavailable
+from ledger.event import DeliveryState
+from ledger.migrate import check_migrated
+from ledger.overdue import Doorbell, Held
+from ledger.rejections import prune
+from ledger.store import Ledger
+
+INTERVAL_S = 1.0
+JITTER_S = 0.2
+
+LOST_AFTER_S = 30.0
+# A claim whose beat has not moved for so long, on our own clock, has lost its worker.
+
+BLIND_AFTER_S = 5.0
+# Time in which the sweeper itself could not look says nothing about workers: then it starts counting again.
+
+PRUNE_INTERVAL_S = 60.0
+
+log = structlog.get_logger()
+
+
+class Vigil:
+    """How long each claim's beat has not moved, as far as this sweeper has seen it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since: dict[Held, float] = {}
+        self._looked_at = float("-inf")
+
+    def abandoned(self, held: Iterable[Held]) -> list[Held]:
+        """Take what is held now; give what has been held without a sign of life for LOST_AFTER_S."""
+        now = self._monotonic()
+        if now - self._looked_at > BLIND_AFTER_S:
+            self._since = {}
+        self._looked_at = now
+        self._since = {claim: self._since.get(claim, now) for claim in held}
+        return [claim for claim, since in self._since.items() if now - since >= LOST_AFTER_S]
+
+
+class Sweeper:
+    """One pass after another over what is overdue."""
+
+    def __init__(self, ledger: Ledger, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Take what is needed; `monotonic` is the clock that lost claims are judged by."""
+        self._ledger = ledger
+        self._broker = broker
+        self._deliveries = Vigil(monotonic)
+        self._effects = Vigil(monotonic)
+        self._pruned_at = float("-inf")
+
+    def sweep(self) -> None:
+        """Make one pass."""
+        try:
+            self._free()
+            if is_reachable(self._broker):
+                self._announce()
+            self._prune()
+        except LedgerUnavailable as error:
+            log.warning("sweep skipped", reason="the ledger does not answer", error=str(error))
+        except BROKER_ERRORS as error:
+            log.warning("sweep cut short", reason="the broker does not answer", error=type(error).__name__)
+
+    def _free(self) -> None:
+        with self._ledger.read() as db:
+            running, sending = overdue.running(db), overdue.sending(db)
+        lost, lost_effects = self._deliveries.abandoned(running), self._effects.abandoned(sending)
+        if lost:
+            self._free_deliveries(lost)
+        if lost_effects:
+            with self._ledger.write() as db:
+                freed = overdue.free_effects(db, lost_effects, time.time())
+            log.warning("effects freed", reason="their worker is gone", effects=freed)
+
+    def _free_deliveries(self, lost: Sequence[Held]) -> None:
+        with self._ledger.write() as db:
+            freed = overdue.free_deliveries(db, lost, time.time())
+        for state, ids in freed.items():
+            note = "given up" if state == DeliveryState.DEAD else "will run again, alone"
+            log.warning("deliveries freed", reason="their worker is gone", deliveries=ids, state=state, note=note)
+
+    def _announce(self) -> None:
+        # Marked and committed first, rung after: a bell for a row that is not there yet would be for nothing.
+        with self._ledger.read() as db:
+            effects_wait = overdue.effects_are_due(db, time.time() - INTERVAL_S)
+            deliveries_wait = overdue.deliveries_are_due(db, time.time())
+        if deliveries_wait:
+            with self._ledger.write() as db:
+                due = overdue.announce_due(db, QUEUES, time.time())
+                again = overdue.announce_again(db, time.time())
+            if again:
+                log.info("announced again", deliveries=len(again))
+            self._ring([*due, *again])
+        if effects_wait:
+            ring_effects(self._broker)
+
+    def _ring(self, doorbells: Sequence[Doorbell]) -> None:
+        for queue in QUEUES:
+            mine = [bell for bell in doorbells if bell.queue == queue]
+            ring_deliveries(self._broker, queue, [bell.delivery_id for bell in mine if not bell.alone])
+            for bell in mine:
+                if bell.alone:
+                    ring_alone(self._broker, queue, bell.delivery_id)
+
+    def _prune(self) -> None:
+        if time.monotonic() - self._pruned_at > PRUNE_INTERVAL_S:
+            with self._ledger.write() as db:
+                prune(db)
+            self._pruned_at = time.monotonic()
+
+
+def main() -> None:
+    """Sweep until SIGTERM."""
+    try:
+        settings = load_settings(os.environ)
+        configure_logs(development=settings.hookline_dev)
+        engine = make_engine(database_url(settings), fsync=False)
+        check_migrated(engine)
+    except ConfigError as error:
+        sys.exit(f"hookline: {error}")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    sweeper = Sweeper(Ledger(engine), make_broker(settings))
+    log.info("sweeper started")
+    while not stopping.wait(INTERVAL_S + random.uniform(-JITTER_S, JITTER_S)):  # noqa: S311  # two sweepers spread
+        sweeper.sweep()
+
+
+if __name__ == "__main__":
+    main()
