@@ -1,0 +1,5 @@
+"""`python -m cli` is `hookline`."""
+
+from cli.main import main
+
+main()

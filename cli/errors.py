@@ -1,0 +1,5 @@
+"""Why a command could not do what it was asked."""
+
+
+class NotDone(Exception):
+    """Something failed or was not found. The text says what, and what to do."""

@@ -1,0 +1,28 @@
+"""Points in time as people type them: `24h`, `7d`, or an ISO date."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+import typer
+
+AGO = re.compile(r"(\d{1,9})([smhdw])")
+UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def parse_moment(text: str) -> float:
+    """Read a moment; give Unix seconds. Without a zone, a date is in UTC.
+
+    Raises:
+        typer.BadParameter: it is neither.
+
+    """
+    if match := AGO.fullmatch(text):
+        return time.time() - int(match[1]) * UNIT_S[match[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither an age such as 30m, 24h, 7d nor a date such as 2026-11-01"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
