@@ -94,7 +94,7 @@ def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room
     doorbells: Doorbells = defaultdict(list)
     if rows:
         statement = insert(deliveries).returning(deliveries.c.id, deliveries.c.queue, deliveries.c.state)
-        for delivery_id, queue, state in db.execute(statement, rows).tuples().all():
+        for delivery_id, queue, state in db.execute(statement, rows).all():
             if state == DeliveryState.QUEUED:
                 doorbells[queue].append(delivery_id)
     return doorbells

@@ -49,7 +49,7 @@ class Held:
 def count_queued(db: Connection) -> dict[str, int]:
     """Count what is announced and not yet claimed, by queue."""
     statement = select(deliveries.c.queue, func.count()).where(QUEUED).group_by(deliveries.c.queue)
-    counts: dict[str, int] = dict(db.execute(statement).tuples().all())
+    counts: dict[str, int] = dict(db.execute(statement).all())
     return counts
 
 
@@ -86,7 +86,7 @@ def _announce(db: Connection, ids: Select[tuple[int]], still: Any, now: float) -
         )
         .returning(deliveries.c.id, deliveries.c.queue, deliveries.c.crashes)
     )
-    return [Doorbell(each, queue, crashes > 0) for each, queue, crashes in db.execute(statement).tuples().all()]
+    return [Doorbell(each, queue, crashes > 0) for each, queue, crashes in db.execute(statement).all()]
 
 
 def _overdue_after_s() -> Any:  # noqa: ANN401
@@ -96,13 +96,13 @@ def _overdue_after_s() -> Any:  # noqa: ANN401
 
 def running(db: Connection) -> list[Held]:
     """List the deliveries that workers hold."""
-    rows = db.execute(select(deliveries.c.id, deliveries.c.token, deliveries.c.beat).where(RUNNING)).tuples()
+    rows = db.execute(select(deliveries.c.id, deliveries.c.token, deliveries.c.beat).where(RUNNING))
     return [Held(*row) for row in rows]
 
 
 def sending(db: Connection) -> list[Held]:
     """List the effects that workers hold."""
-    rows = db.execute(select(effects.c.id, effects.c.token, effects.c.beat).where(SENDING)).tuples()
+    rows = db.execute(select(effects.c.id, effects.c.token, effects.c.beat).where(SENDING))
     return [Held(*row) for row in rows]
 
 
@@ -140,7 +140,7 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
     )
     freed: dict[str, list[int]] = defaultdict(list)
     records = []
-    for delivery_id, state, number, trigger, started_at, error in db.execute(statement).tuples().all():
+    for delivery_id, state, number, trigger, started_at, error in db.execute(statement).all():
         freed[state].append(delivery_id)
         records.append(
             {

@@ -155,7 +155,7 @@ def count_effects(db: Connection) -> dict[str, int]:
 
 def _count(db: Connection, table: Table) -> dict[str, int]:
     statement = select(table.c.state, func.count()).group_by(table.c.state).order_by(table.c.state)
-    counts: dict[str, int] = dict(db.execute(statement).tuples().all())
+    counts: dict[str, int] = dict(db.execute(statement).all())
     return counts
 
 

@@ -17,8 +17,9 @@ from ledger.effects import Effect
 ANSWER_TIMEOUT_S = 5
 METADATA_TYPE = "hookline_effect"
 HISTORY_PAGE = 200
-HISTORY_PAGES = 5
-# Slack asks for 50 requests a minute at most; a message that is not among the latest thousand is not looked for.
+HISTORY_PAGES = 3
+# A message that is not among the latest 600 since it was planned is not looked for: with each page taking as long
+# as Slack may take, the search still ends before `workers.watch` takes it for stuck.
 
 DEFAULT_WAIT_S = 30.0
 MAX_WAIT_S = 3_600.0

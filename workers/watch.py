@@ -29,8 +29,16 @@ Beat = Callable[[Connection, Collection[str]], None]
 class Watch:
     """The claims of this process that are being worked on, by token."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        beat_interval_s: float = BEAT_INTERVAL_S,
+        stuck_after_s: float = STUCK_AFTER_S,
+    ) -> None:
         self._ledger = ledger
+        self._beat_interval_s = beat_interval_s
+        self._stuck_after_s = stuck_after_s
         self._active: dict[str, tuple[Beat, float]] = {}
         self._stopping = threading.Event()
         self._parent = os.getppid()
@@ -53,7 +61,7 @@ class Watch:
             self._active.pop(token, None)
 
     def _run(self) -> None:
-        while not self._stopping.wait(BEAT_INTERVAL_S):
+        while not self._stopping.wait(self._beat_interval_s):
             self._check_parent()
             active = self._active.copy()
             self._check_stuck([since for _, since in active.values()])
@@ -66,8 +74,8 @@ class Watch:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _check_stuck(self, since: Collection[float]) -> None:
-        if since and time.monotonic() - min(since) > STUCK_AFTER_S:
-            end_process(f"something has been running for more than {STUCK_AFTER_S:g} s")
+        if since and time.monotonic() - min(since) > self._stuck_after_s:
+            end_process(f"something has been running for more than {self._stuck_after_s:g} s")
 
     def _beat(self, active: dict[str, Beat]) -> None:
         if not active:

@@ -1,0 +1,68 @@
+"""Makes events and looks at what became of them, for the tests of the ledger and of the workers."""
+
+import itertools
+import time
+from typing import Any
+
+from sqlalchemy import select
+
+from ledger.append import Room, append
+from ledger.event import NewDelivery, NewEvent
+from ledger.store import Ledger
+from ledger.tables import attempts, deliveries, effects
+
+_numbers = itertools.count(1)
+
+
+def new_event(*, key: str | None = None, handlers: tuple[str, ...] = ("topic.run",), **changes: Any) -> NewEvent:
+    """Make an event that is like no other, unless `key` says which."""
+    key = key or f"evt_{next(_numbers)}"
+    body = changes.pop("body", b'{"id": 1}')
+    values: dict[str, Any] = {
+        "source": "stripe",
+        "dedupe_key": key,
+        "external_id": key,
+        "type": "charge.refunded",
+        "account": None,
+        "livemode": True,
+        "received_at": time.time(),
+        "content_type": "application/json",
+        "headers": {"user-agent": "test"},
+        "body": body,
+        "body_sha256": "0" * 64,
+        "secret_position": 0,
+        "flaw": None,
+        "deliveries": tuple(NewDelivery(handler=handler, queue="payments") for handler in handlers),
+    }
+    return NewEvent(**(values | changes))
+
+
+def store(ledger: Ledger, *events: NewEvent) -> list[int]:
+    """Put events into the ledger; give the ids of their deliveries."""
+    with ledger.write() as db:
+        appended = append(db, events, Room())
+    return sorted(each for ids in appended.doorbells.values() for each in ids)
+
+
+def delivery(ledger: Ledger, delivery_id: int) -> Any:
+    """Read one delivery's row."""
+    with ledger.read() as db:
+        return db.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one()
+
+
+def states(ledger: Ledger) -> list[str]:
+    """Read the states of all deliveries, in order."""
+    with ledger.read() as db:
+        return list(db.execute(select(deliveries.c.state).order_by(deliveries.c.id)).scalars())
+
+
+def outcomes(ledger: Ledger) -> list[str]:
+    """Read the outcomes of all attempts, in order."""
+    with ledger.read() as db:
+        return list(db.execute(select(attempts.c.outcome).order_by(attempts.c.id)).scalars())
+
+
+def planned(ledger: Ledger) -> list[Any]:
+    """Read all effects."""
+    with ledger.read() as db:
+        return list(db.execute(select(effects).order_by(effects.c.id)).all())

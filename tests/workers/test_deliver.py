@@ -1,0 +1,267 @@
+"""Running deliveries."""
+
+import time
+from typing import Any
+
+import pytest
+from dramatiq.middleware import TimeLimitExceeded
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select, update
+
+from handlers.context import Context
+from handlers.errors import GiveUp, RetryLater
+from ledger import claims
+from ledger.claims import Outcome
+from ledger.event import DeliveryState, Event
+from ledger.store import Ledger
+from ledger.tables import deliveries, probes
+from tests.ledger.making import delivery, new_event, outcomes, planned, states, store
+from tests.workers.conftest import Bench
+
+
+def post(event: Event, context: Context, key: str = "one") -> None:
+    context.post(event, key=key, channel="#finance", text="hello", blocks=[])
+
+
+def make_due(ledger: Ledger) -> None:
+    with ledger.write() as db:
+        db.execute(update(deliveries).values(due_at=0))
+
+
+def test_a_delivery_is_run_once_and_done(bench: Bench) -> None:
+    ran: list[str] = []
+    bench.run = lambda event, _: ran.append(event.external_id)
+    ids = store(bench.ledger, new_event(key="evt_a"))
+    bench.deliver(ids)
+    bench.deliver(ids)
+    assert ran == ["evt_a"]
+    assert states(bench.ledger) == ["done"]
+    assert outcomes(bench.ledger) == ["done"]
+
+
+def test_a_message_of_many_deliveries_runs_them_all_in_order(bench: Bench) -> None:
+    ran: list[int] = []
+    bench.run = lambda event, _: ran.append(event.id)
+    ids = store(bench.ledger, *[new_event() for _ in range(32)])
+    bench.deliver(list(reversed(ids)))
+    assert ran == list(range(1, 33))
+    assert set(states(bench.ledger)) == {"done"}
+
+
+def test_a_delivery_that_fails_leaves_its_neighbours_alone(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        post(event, context, key=event.external_id)
+        if event.id == 2:
+            raise RuntimeError("no")
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, *[new_event(key=f"evt_{n}") for n in (1, 2, 3)]))
+    assert states(bench.ledger) == ["done", "failed", "done"]
+    assert [effect.key for effect in planned(bench.ledger)] == ["evt_1", "evt_3"]
+
+
+def test_a_failed_delivery_is_due_again_within_its_step_and_says_why(bench: Bench) -> None:
+    def run(_event: Event, _context: Context) -> None:
+        raise ValueError("amount is missing")
+
+    bench.run = run
+    (one,) = store(bench.ledger, new_event())
+    bench.deliver([one])
+    row = delivery(bench.ledger, one)
+    assert (row.state, row.attempts, row.failures) == ("failed", 1, 1)
+    assert 0 <= row.due_at - time.time() <= 5
+    assert row.last_error.startswith("ValueError: amount is missing (")
+    assert outcomes(bench.ledger) == ["failed"]
+
+
+def test_a_failed_delivery_is_left_alone_until_it_is_due(bench: Bench) -> None:
+    def run(_event: Event, _context: Context) -> None:
+        raise RetryLater("busy", after_s=600)
+
+    bench.run = run
+    ids = store(bench.ledger, new_event())
+    bench.deliver(ids)
+    bench.deliver(ids)
+    assert outcomes(bench.ledger) == ["failed"]
+    make_due(bench.ledger)
+    bench.deliver(ids)
+    assert outcomes(bench.ledger) == ["failed", "failed"]
+
+
+def test_retry_later_is_honoured_to_the_second(bench: Bench) -> None:
+    def run(_event: Event, _context: Context) -> None:
+        raise RetryLater("the books are closed", after_s=600)
+
+    bench.run = run
+    (one,) = store(bench.ledger, new_event())
+    bench.deliver([one])
+    row = delivery(bench.ledger, one)
+    assert row.due_at - time.time() == pytest.approx(600, abs=5)
+    assert row.last_error == "the books are closed"
+
+
+def test_give_up_goes_dead_at_once(bench: Bench) -> None:
+    def run(_event: Event, _context: Context) -> None:
+        raise GiveUp("currency xyz")
+
+    bench.run = run
+    (one,) = store(bench.ledger, new_event())
+    bench.deliver([one])
+    row = delivery(bench.ledger, one)
+    assert (row.state, row.last_error) == ("dead", "currency xyz")
+
+
+def test_three_days_after_its_first_attempt_a_failure_is_dead(bench: Bench) -> None:
+    def run(_event: Event, _context: Context) -> None:
+        raise RuntimeError("still no")
+
+    bench.run = run
+    (one,) = store(bench.ledger, new_event())
+    bench.deliver([one])
+    with bench.ledger.write() as db:
+        db.execute(update(deliveries).values(due_at=0, first_attempt_at=time.time() - 3 * 86_400))
+    bench.deliver([one])
+    assert states(bench.ledger) == ["dead"]
+
+
+def test_what_a_handler_writes_commits_with_done_or_not_at_all(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        context.db.execute(insert(probes).values(id=event.id, at=0))
+        if event.id == 1:
+            raise RuntimeError("after the write")
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, new_event(), new_event()))
+    with bench.ledger.read() as db:
+        assert db.execute(select(probes.c.id)).scalars().all() == [2]
+
+
+def test_an_effect_is_planned_once_for_ever_under_its_key(bench: Bench) -> None:
+    bench.run = post
+    bench.deliver(store(bench.ledger, new_event(), new_event()))
+    bench.deliver(store(bench.ledger, new_event()))
+    assert [effect.key for effect in planned(bench.ledger)] == ["one"]
+    assert bench.rung == 1
+
+
+def test_a_claim_that_was_taken_away_changes_nothing_any_more(bench: Bench) -> None:
+    """A worker that was taken for dead, and comes back in the middle of its work."""
+    (one,) = store(bench.ledger, new_event())
+    with bench.ledger.write() as db:
+        (claimed,) = claims.claim(db, [one], handlers={"topic.run"}, token="first", now=time.time())
+    with bench.ledger.write() as db:
+        db.execute(update(deliveries).values(token="second"))
+    with bench.ledger.write() as db:
+        assert claims.still_held(db, "first") == set()
+        claims.settle(db, [Outcome(delivery=claimed, state=DeliveryState.DONE)], token="first", now=time.time())
+        claims.settle(db, [Outcome(delivery=claimed, state=DeliveryState.DEAD)], token="first", now=time.time())
+        assert claims.release(db, "first", now=time.time()) == []
+    assert states(bench.ledger) == ["running"]
+
+
+def test_two_workers_cannot_claim_the_same_delivery(bench: Bench) -> None:
+    ids = store(bench.ledger, *[new_event() for _ in range(4)])
+    with bench.ledger.write() as db:
+        first = claims.claim(db, ids[:3], handlers={"topic.run"}, token="a", now=time.time())
+        second = claims.claim(db, ids[1:], handlers={"topic.run"}, token="b", now=time.time())
+    assert [each.id for each in first] == ids[:3]
+    assert [each.id for each in second] == ids[3:]
+
+
+def test_a_handler_that_this_worker_does_not_know_is_left_for_one_that_does(bench: Bench) -> None:
+    ids = store(bench.ledger, new_event(handlers=("topic.newer",)))
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["queued"]
+
+
+def test_a_delivery_with_a_crash_does_not_run_in_company(bench: Bench) -> None:
+    ids = store(bench.ledger, new_event(), new_event())
+    with bench.ledger.write() as db:
+        db.execute(update(deliveries).where(deliveries.c.id == ids[0]).values(crashes=1))
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["queued", "done"]
+    bench.deliver([ids[0]])
+    assert states(bench.ledger) == ["done", "done"]
+
+
+def test_a_handler_that_runs_too_long_counts_as_a_crash_and_is_dead_at_the_third(bench: Bench) -> None:
+    def run(event: Event, _context: Context) -> None:
+        if event.id == 1:
+            raise TimeLimitExceeded  # what Dramatiq's middleware raises in the thread
+
+    bench.run = run
+    ids = store(bench.ledger, new_event(), new_event())
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["failed", "done"]
+    for _ in range(2):
+        make_due(bench.ledger)
+        bench.deliver([ids[0]])
+    row = delivery(bench.ledger, ids[0])
+    assert (row.state, row.crashes, row.last_error) == ("dead", 3, "ran too long 3 times")
+
+
+def test_a_full_disk_in_the_middle_of_a_message_loses_nothing(bench: Bench) -> None:
+    """SQLite ends the transaction by itself then; "done" must not be written behind its back."""
+
+    def run(event: Event, context: Context) -> None:
+        post(event, context, key=event.external_id)
+        if event.id == 2:
+            pages = context.db.exec_driver_sql("PRAGMA page_count").scalar()
+            context.db.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            context.db.execute(insert(probes), [{"id": number, "at": 0.5} for number in range(100_000)])
+
+    bench.run = run
+    ids = store(bench.ledger, *[new_event() for _ in range(3)])
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["pending"] * 3
+    assert planned(bench.ledger) == []
+    assert [delivery(bench.ledger, each).attempts for each in ids] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [None, 1, "1", [], ["1"], [True], [1.0], [-1], [0], [2**63], [[1]], list(range(1, 1000)), {"ids": [1]}],
+)
+def test_a_forged_message_is_ignored(bench: Bench, message: Any) -> None:
+    store(bench.ledger, new_event())
+    bench.deliver(message)
+    assert states(bench.ledger) == ["queued"]
+
+
+def test_a_message_for_a_delivery_that_does_not_exist_does_nothing(bench: Bench) -> None:
+    bench.deliver([4711])
+    assert outcomes(bench.ledger) == []
+
+
+STEPS = st.lists(st.sampled_from(["ok", "fail", "later", "dead", "slow"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=st.lists(STEPS, min_size=1, max_size=6))
+def test_whatever_handlers_do_every_delivery_ends_done_or_dead_and_each_attempt_is_recorded(
+    bench: Bench,
+    plan: list[list[str]],
+) -> None:
+    ids = store(bench.ledger, *[new_event() for _ in plan])
+    steps = {each: iter(script) for each, script in zip(ids, plan, strict=True)}
+    runs = dict.fromkeys(ids, 0)
+
+    def run(_event: Event, context: Context) -> None:
+        runs[context.delivery_id] += 1
+        step = next(steps[context.delivery_id], "ok")
+        if step == "slow":
+            raise TimeLimitExceeded
+        failures = {"fail": RuntimeError("x"), "later": RetryLater("x", after_s=1), "dead": GiveUp("x")}
+        if step in failures:
+            raise failures[step]
+
+    bench.run = run
+    for _ in range(9):
+        make_due(bench.ledger)
+        bench.deliver(ids)
+        for each in ids:
+            bench.deliver([each])
+    rows = [delivery(bench.ledger, each) for each in ids]
+    assert {row.state for row in rows} <= {"done", "dead"}
+    assert [row.attempts for row in rows] == [runs[each] for each in ids]

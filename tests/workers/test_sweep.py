@@ -1,0 +1,261 @@
+"""The sweeper."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dramatiq import Message
+from dramatiq.brokers.stub import StubBroker
+from sqlalchemy import insert, select, update
+
+from handlers.router import QUEUES
+from ledger import claims, effects
+from ledger.announce import EFFECTS_QUEUE
+from ledger.overdue import HIGH_WATER
+from ledger.rejections import KEPT, prune
+from ledger.store import Ledger
+from ledger.tables import attempts, deliveries, requests
+from tests.ledger.making import delivery, new_event, planned, states, store
+from workers.sweep import Sweeper
+
+
+class Clock:
+    """A monotonic clock that goes as far as a test says."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def broker() -> Iterator[StubBroker]:
+    broker = StubBroker(middleware=[])
+    for queue in (*QUEUES, EFFECTS_QUEUE):
+        broker.declare_queue(queue)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def sweeper(ledger: Ledger, broker: StubBroker, clock: Clock) -> Sweeper:
+    return Sweeper(ledger, broker, monotonic=clock)
+
+
+def messages(broker: StubBroker, queue: str = "payments") -> list[Any]:
+    """Take the messages out of a queue."""
+    taken = []
+    while not broker.queues[queue].empty():
+        taken.append(list(Message.decode(broker.queues[queue].get()).args))
+    return taken
+
+
+def set_all(ledger: Ledger, **values: object) -> None:
+    with ledger.write() as db:
+        db.execute(update(deliveries).values(**values))
+
+
+def claim(ledger: Ledger, ids: list[int], token: str = "worker") -> None:
+    with ledger.write() as db:
+        assert len(claims.claim(db, ids, handlers={"topic.run"}, token=token, now=time.time())) == len(ids)
+
+
+def sweep_for(sweeper: Sweeper, clock: Clock, seconds: int) -> None:
+    for _ in range(seconds):
+        sweeper.sweep()
+        clock.now += 1
+    sweeper.sweep()
+
+
+def test_a_retry_that_is_due_is_announced(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:
+    ids = store(ledger, new_event())
+    set_all(ledger, state="failed", due_at=time.time() - 1)
+    sweeper.sweep()
+    assert messages(broker) == [[ids]]
+    assert states(ledger) == ["queued"]
+
+
+def test_a_retry_that_is_not_due_is_not_announced(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:
+    store(ledger, new_event())
+    set_all(ledger, state="failed", due_at=time.time() + 60)
+    sweeper.sweep()
+    assert messages(broker) == []
+
+
+def test_what_was_announced_and_never_claimed_is_announced_again_with_growing_patience(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+) -> None:
+    (one,) = store(ledger, new_event())
+    sweeper.sweep()
+    assert messages(broker) == []
+    patience = []
+    for _ in range(7):
+        set_all(ledger, overdue_at=time.time() - 1)
+        sweeper.sweep()
+        assert messages(broker) == [[[one]]]
+        patience.append(round(delivery(ledger, one).overdue_at - time.time()))
+    assert patience == [20, 40, 80, 160, 300, 300, 300]
+    assert delivery(ledger, one).attempts == 0
+
+
+def test_the_backlog_is_announced_up_to_the_high_water_mark(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+) -> None:
+    store(ledger, new_event())
+    with ledger.write() as db:
+        template = dict(db.execute(select(deliveries)).mappings().one())
+        del template["id"]
+        queued = [template | {"handler": f"queued{number}"} for number in range(HIGH_WATER - 6)]
+        waiting = [template | {"handler": f"waiting{number}", "state": "pending"} for number in range(20)]
+        db.execute(insert(deliveries), queued + waiting)
+    sweeper.sweep()
+    assert states(ledger).count("queued") == HIGH_WATER
+    assert sum(len(ids) for (ids,) in messages(broker)) == 5
+
+
+def test_a_worker_that_beats_keeps_its_claim_for_as_long_as_it_likes(
+    ledger: Ledger,
+    sweeper: Sweeper,
+    clock: Clock,
+) -> None:
+    claim(ledger, store(ledger, new_event()))
+    for _ in range(20):
+        sweep_for(sweeper, clock, 5)
+        with ledger.write() as db:
+            claims.beat(db, ["worker"])
+    assert states(ledger) == ["running"]
+
+
+def test_a_claim_without_a_beat_for_30_seconds_is_freed_and_counts_a_crash(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+    clock: Clock,
+) -> None:
+    (one,) = store(ledger, new_event())
+    claim(ledger, [one])
+    sweep_for(sweeper, clock, 29)
+    assert states(ledger) == ["running"]
+    sweep_for(sweeper, clock, 1)
+    row = delivery(ledger, one)
+    assert (row.state, row.crashes, row.token) == ("queued", 1, None)
+    assert messages(broker) == [[[one]]]
+    with ledger.read() as db:
+        recorded = db.execute(select(attempts.c.number, attempts.c.outcome)).all()
+    assert recorded == [(1, "crashed")]
+
+
+def test_deliveries_that_were_in_a_crash_travel_alone(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+    clock: Clock,
+) -> None:
+    ids = store(ledger, *[new_event() for _ in range(40)])
+    claim(ledger, ids)
+    sweep_for(sweeper, clock, 31)
+    assert sorted(messages(broker)) == [[[each]] for each in ids]
+
+
+def test_a_delivery_whose_worker_died_three_times_is_dead(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
+    (one,) = store(ledger, new_event())
+    for crash in range(3):
+        claim(ledger, [one], token=f"worker {crash}")
+        sweep_for(sweeper, clock, 31)
+    row = delivery(ledger, one)
+    assert (row.state, row.crashes) == ("dead", 3)
+    assert "died 3 times" in row.last_error
+
+
+def test_time_in_which_the_sweeper_could_not_look_is_not_held_against_workers(
+    ledger: Ledger,
+    sweeper: Sweeper,
+    clock: Clock,
+) -> None:
+    claim(ledger, store(ledger, new_event()))
+    sweep_for(sweeper, clock, 10)
+    clock.now += 3_600
+    sweep_for(sweeper, clock, 29)
+    assert states(ledger) == ["running"]
+    sweep_for(sweeper, clock, 2)
+    assert states(ledger) == ["queued"]
+
+
+def test_a_jump_of_the_wall_clock_frees_nothing(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
+    claim(ledger, store(ledger, new_event()))
+    sweep_for(sweeper, clock, 5)
+    set_all(ledger, started_at=time.time() - 86_400)
+    sweep_for(sweeper, clock, 5)
+    assert states(ledger) == ["running"]
+
+
+def test_two_sweepers_announce_a_delivery_once(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:
+    ids = store(ledger, new_event())
+    set_all(ledger, state="pending")
+    sweeper.sweep()
+    Sweeper(ledger, broker).sweep()
+    assert messages(broker) == [[ids]]
+
+
+def test_two_sweepers_count_one_crash(ledger: Ledger, broker: StubBroker, sweeper: Sweeper, clock: Clock) -> None:
+    (one,) = store(ledger, new_event())
+    claim(ledger, [one])
+    other = Sweeper(ledger, broker, monotonic=clock)
+    for _ in range(32):
+        sweeper.sweep()
+        other.sweep()
+        clock.now += 1
+    assert delivery(ledger, one).crashes == 1
+
+
+def test_an_effect_whose_worker_died_while_sending_is_ambiguous(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
+    (one,) = store(ledger, new_event())
+    with ledger.write() as db:
+        effects.plan(
+            db,
+            event_id=1,
+            delivery_id=one,
+            key="k",
+            channel="#finance",
+            message={"text": ""},
+            now=time.time(),
+        )
+        assert effects.claim_next(db, token="worker", now=time.time()) is not None
+    sweep_for(sweeper, clock, 31)
+    (effect,) = planned(ledger)
+    assert (effect.state, effect.lost_answers) == ("ambiguous", 1)
+
+
+def test_an_effect_that_waits_is_rung_for(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:
+    (one,) = store(ledger, new_event())
+    with ledger.write() as db:
+        effects.plan(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
+    sweeper.sweep()
+    assert messages(broker, EFFECTS_QUEUE) == [[]]
+
+
+def test_the_newest_ten_thousand_rejections_are_kept(ledger: Ledger) -> None:
+    rejection = {
+        "received_at": 0.0,
+        "source": "stripe",
+        "path": "/",
+        "status": 401,
+        "reason": "signature_missing",
+        "headers": "{}",
+    }
+    with ledger.write() as db:
+        db.execute(insert(requests), [rejection] * (KEPT + 50))
+        prune(db)
+        kept = db.execute(select(requests.c.id)).scalars().all()
+    assert (len(kept), min(kept)) == (KEPT, 51)
