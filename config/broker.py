@@ -8,6 +8,7 @@ from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config.errors import InvalidSettings
 from config.settings import Settings
 
 BROKER_ERRORS = (redis.RedisError, DramatiqError, OSError)
@@ -31,14 +32,22 @@ def make_client(url: str) -> redis.Redis:
     """Make a Redis client that gives up at once: the sweeper tries again, and knows whether it must.
 
     redis-py would otherwise repeat scripts whose answer was lost, up to ten times; Dramatiq's are not idempotent.
+
+    Raises:
+        InvalidSettings: the URL is not one that redis-py knows.
+
     """
-    return redis.Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=ANSWER_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        health_check_interval=HEALTH_CHECK_INTERVAL_S,
-    )
+    try:
+        return redis.Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            health_check_interval=HEALTH_CHECK_INTERVAL_S,
+        )
+    except ValueError:
+        problem = "REDIS_URL cannot be used: it should look like redis://host:6379/0, rediss://… or unix:///path"
+        raise InvalidSettings([problem]) from None
 
 
 def make_broker(settings: Settings) -> Broker:

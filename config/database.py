@@ -27,7 +27,7 @@ def database_url(settings: Settings) -> URL:
         return URL.create("sqlite", database=str(settings.ledger_path))
     try:
         url = make_url(settings.database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise InvalidSettings(["DATABASE_URL is not a URL: it should look like postgresql://user@host/name"]) from None
     backend = {"postgres": "postgresql"}.get(url.get_backend_name(), url.get_backend_name())
     if backend not in ("sqlite", "postgresql"):

@@ -49,10 +49,6 @@ class Settings(BaseSettings):
         """Read only what `load_settings` hands in, so that a test's environment is the whole environment."""
         return (init_settings,)
 
-    @field_validator("database_url", "redis_url", "slack_bot_token", mode="before")
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
 
     @field_validator("slack_api_url")
     @classmethod
@@ -109,7 +105,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         InvalidSettings: names each variable that cannot be used, and why.
 
     """
-    known = {name: environ[name.upper()] for name in Settings.model_fields if name.upper() in environ}
+    # Blank is unset: that is how shells, Compose files and process managers say it. (Not so for secrets.)
+    given = {name: environ.get(name.upper(), "").strip() for name in Settings.model_fields}
+    known = {name: value for name, value in given.items() if value}
     try:
         return Settings(**known)  # type: ignore[arg-type]  # the values are strings; pydantic converts them
     except ValidationError as error:
