@@ -3,13 +3,14 @@
 import socket
 import ssl
 import urllib.error
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
 from config.settings import Settings
 from ledger.effects import Effect
@@ -93,19 +94,17 @@ class Slack:
 
     def post(self, effect: Effect) -> Posted:
         """Post an effect's message. Raises NotSent or AnswerLost."""
-        message = {**effect.message, "blocks": [*effect.message["blocks"], *_doubt(effect)]}
         answer = self._call(
-            "chat.postMessage",
-            {
-                "channel": effect.channel,
-                **message,
-                # Never let provider data unfurl: a link in a customer's name is not ours to fetch.
-                "unfurl_links": False,
-                "unfurl_media": False,
-                "metadata": {
-                    "event_type": METADATA_TYPE,
-                    "event_payload": {"key": effect.key, "event": str(effect.event_id)},
-                },
+            self._client.chat_postMessage,
+            channel=effect.channel,
+            text=effect.message["text"],
+            blocks=[*effect.message["blocks"], *_doubt(effect)],
+            # Never let provider data unfurl: a link in a customer's name is not ours to fetch.
+            unfurl_links=False,
+            unfurl_media=False,
+            metadata={
+                "event_type": METADATA_TYPE,
+                "event_payload": {"key": effect.key, "event": str(effect.event_id)},
             },
         )
         return _posted(answer)
@@ -125,22 +124,24 @@ class Slack:
         return None
 
     def _history(self, channel_id: str, *, oldest: float) -> Iterator[Mapping[str, Any]]:
-        question: dict[str, Any] = {
-            "channel": channel_id,
-            "oldest": f"{oldest:.6f}",
-            "limit": HISTORY_PAGE,
-            "include_all_metadata": True,
-        }
+        cursor: str | None = None
         for _ in range(HISTORY_PAGES):
-            answer = self._call("conversations.history", question)
+            answer = self._call(
+                self._client.conversations_history,
+                channel=channel_id,
+                oldest=f"{oldest:.6f}",
+                limit=HISTORY_PAGE,
+                include_all_metadata=True,
+                cursor=cursor,
+            )
             yield from answer.get("messages", [])
-            question["cursor"] = answer.get("response_metadata", {}).get("next_cursor")
-            if not question["cursor"]:
+            cursor = answer.get("response_metadata", {}).get("next_cursor")
+            if not cursor:
                 return
 
-    def _call(self, method: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
+    def _call(self, method: Callable[..., SlackResponse], **arguments: Any) -> Mapping[str, Any]:  # noqa: ANN401
         try:
-            answer = self._client.api_call(method, json=arguments)
+            answer = method(**arguments)
         except SlackApiError as error:
             raise _meaning(error) from None
         except (urllib.error.URLError, OSError, ValueError) as error:
@@ -176,7 +177,8 @@ def _meaning(error: SlackApiError) -> Exception:
         return Failed(f"Slack answered {status}")
     if not code.replace("_", "").isalnum():
         return AnswerLost(f"Slack answered {status} with something that is not JSON")
-    if code in CANNOT_LOOK and "history" in error.response.api_url:
+    if code in (CANNOT_LOOK | HOPELESS) and "history" in error.response.api_url:
+        # Hopeless is then the question, and says nothing of the message.
         return CannotLook(code)
     return Refused(f"Slack refused it: {code}") if code in HOPELESS else Failed(f"Slack answered {code}")
 

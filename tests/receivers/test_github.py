@@ -8,6 +8,7 @@ from urllib.parse import quote_plus, urlencode
 
 import pytest
 
+from handlers.router import load_router
 from ledger.event import FORM, JSON
 from receivers.provider import Headers, Incoming, Rejected, Request
 from receivers.providers.github import PROVIDERS, SHAPES, read, verify
@@ -331,6 +332,17 @@ def test_without_one_fit_event_header_the_event_is_flawed_and_unknown(events: tu
     incoming = read(request(BODIES["push"], *events))
     assert incoming.type == "unknown"
     assert incoming.flaw == "no X-GitHub-Event header, or more than one, or not an event's name"
+
+
+def test_every_event_that_a_handler_acts_on_has_a_known_shape() -> None:
+    handled = {
+        event_type.partition(".")[0]
+        for handler in load_router().by_name.values()
+        if handler.source == "github"
+        for event_type in handler.types
+    }
+    assert handled
+    assert handled <= SHAPES.keys()
 
 
 def test_an_event_header_with_a_dot_cannot_pose_as_event_and_action() -> None:
