@@ -4,7 +4,7 @@ import redis
 from dramatiq import Broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import DramatiqError
-from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
+from dramatiq.middleware import CurrentMessage, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -23,9 +23,6 @@ MAINTENANCE_CHANCE = 50_000
 # quarter of an hour on a quiet queue.
 
 HEARTBEAT_TIMEOUT_MS = 30_000
-
-MESSAGE_TIME_LIMIT_MS = 10_000
-# Handlers write to our own database and call nobody: milliseconds. While one hangs, SQLite has no other writer.
 
 
 def make_client(url: str) -> redis.Redis:
@@ -54,19 +51,15 @@ def make_broker(settings: Settings) -> Broker:
     """Make the broker. Connects to nothing yet.
 
     Retries is there with none allowed, because without it Dramatiq takes a failed message for a finished one.
-    AgeLimit is left out: no delivery may expire.
+    AgeLimit is left out: no delivery may expire. TimeLimit is left out: it would strike while a thread waits for its
+    turn to write, and anywhere else; `workers.watch` limits what may really take too long.
     """
-    middleware: list[Middleware] = [
-        TimeLimit(time_limit=MESSAGE_TIME_LIMIT_MS),
-        CurrentMessage(),
-        Retries(max_retries=0),
-    ]
     return RedisBroker(  # type: ignore[no-untyped-call]  # Dramatiq's Redis broker has no annotations
         client=make_client(settings.resolved_redis_url),
         namespace="hookline",
         maintenance_chance=MAINTENANCE_CHANCE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
-        middleware=middleware,
+        middleware=[CurrentMessage(), Retries(max_retries=0)],
     )
 
 

@@ -52,7 +52,9 @@ def make_engine(url: URL, *, fsync: bool = True) -> Engine:
 
 
 def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
+    # hide_parameters: errors are logged, and the parameters are bodies.
+    connect_args = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None}
+    engine = create_engine(url, hide_parameters=True, connect_args=connect_args)
     event.listen(engine, "connect", _sqlite_pragmas(synchronous))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -78,6 +80,7 @@ def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401  # SQLAlchemy's own 
 def _make_postgresql_engine(url: URL, synchronous_commit: str) -> Engine:
     return create_engine(
         url,
+        hide_parameters=True,
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,

@@ -49,7 +49,6 @@ class Settings(BaseSettings):
         """Read only what `load_settings` hands in, so that a test's environment is the whole environment."""
         return (init_settings,)
 
-
     @field_validator("slack_api_url")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:

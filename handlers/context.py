@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
-
 from ledger import effects
 from ledger.event import Event
+from ledger.store import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +22,14 @@ class Context:
     """One run of one delivery.
 
     Attributes:
-        db: an open transaction. What is written here commits together with the delivery's "done", or not at all.
+        db: the transaction. What is written in it commits together with the delivery's "done", or not at all.
         channels: where the teams read.
         delivery_id: the delivery that runs.
         now: Unix seconds, the same during the whole run.
 
     """
 
-    db: Connection
+    db: Transaction
     channels: Channels
     delivery_id: int
     now: float

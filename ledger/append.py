@@ -3,11 +3,11 @@
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, insert, select
 
 from ledger.event import DeliveryState, NewEvent, Receipt, Trigger
 from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
@@ -77,12 +77,14 @@ def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
     return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
 
 
-def _known_ids(db: Connection, keys: set[Key]) -> dict[Key, int]:
-    if not keys:
-        return {}
-    key = tuple_(events.c.source, events.c.dedupe_key)
-    rows = db.execute(select(events.c.id, events.c.source, events.c.dedupe_key).where(key.in_(list(keys)))).all()
-    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
+def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
+    found: dict[Key, int] = {}
+    # Source by source: SQLite finds (source, key) pairs by reading all of history, and keys of one source by the index.
+    for source in {source for source, _ in keys}:
+        its = [dedupe_key for each, dedupe_key in keys if each == source]
+        known = select(events.c.dedupe_key, events.c.id).where(events.c.source == source, events.c.dedupe_key.in_(its))
+        found |= {(source, dedupe_key): event_id for dedupe_key, event_id in db.execute(known)}
+    return found
 
 
 def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room: Room) -> Doorbells:

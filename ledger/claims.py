@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from ledger.event import DeliveryState, Event, Trigger
 from ledger.schedule import Schedule
@@ -16,15 +16,18 @@ from ledger.tables import RUNNING, attempts, deliveries, events
 
 MAX_ERROR_CHARS = 2_000
 
+MAX_LOADED_BYTES = 8 * 1024 * 1024
+# Of bodies a message: GitHub's may have 25 MiB each, and a worker has eight threads.
+
 CLAIMABLE = (DeliveryState.QUEUED, DeliveryState.PENDING, DeliveryState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A delivery that this worker holds, with all that it needs to run it."""
+class Taken:
+    """A delivery that this worker holds."""
 
     id: int
-    event: Event
+    event_id: int
     handler: str
     attempt: int  # 1 is the first
     trigger: str
@@ -40,28 +43,38 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A delivery that this worker holds, with all that it needs to run it."""
+
+    delivery: Taken
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one attempt went."""
 
-    delivery: Claimed
+    delivery: Taken
     state: DeliveryState  # done, failed or dead
     error: str | None = None
     due_at: float | None = None  # Unix seconds; of the next attempt, where there is one
     crashed: bool = False  # it counts like the death of its worker
 
 
-def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], token: str, now: float) -> list[Claimed]:
+def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], token: str, now: float) -> list[Taken]:
     """Take what may be run of these deliveries.
 
     Left alone: what somebody else runs, what is over, what is not due, what needs a handler that this worker does
     not know (a newer worker does), and in company, what was running when a worker died.
     """
+    # What was announced is due, whatever the clock says: the clocks of two machines are never the same.
+    due = or_(deliveries.c.state == DeliveryState.QUEUED, deliveries.c.due_at <= now)
     statement = (
         update(deliveries)
         .where(
             deliveries.c.id.in_(ids),
             deliveries.c.state.in_(CLAIMABLE),
-            deliveries.c.due_at <= now,
+            due,
             deliveries.c.handler.in_(handlers),
         )
         .values(
@@ -70,36 +83,38 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
             started_at=now,
             first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
             attempts=deliveries.c.attempts + 1,
+            announcements=0,
         )
         .returning(
             deliveries.c.id,
             deliveries.c.event_id,
             deliveries.c.handler,
-            deliveries.c.attempts,
+            deliveries.c.attempts.label("attempt"),
             deliveries.c.trigger,
             deliveries.c.failures,
             deliveries.c.first_attempt_at,
             deliveries.c.crashes,
+            deliveries.c.started_at,
         )
     )
     if len(ids) > 1:
         statement = statement.where(deliveries.c.crashes == 0)
-    rows = db.execute(statement).all()
-    loaded = _load(db, {row.event_id for row in rows})
-    return [
-        Claimed(
-            id=row.id,
-            event=loaded[row.event_id],
-            handler=row.handler,
-            attempt=row.attempts,
-            trigger=row.trigger,
-            failures=row.failures,
-            first_attempt_at=row.first_attempt_at,
-            crashes=row.crashes,
-            started_at=now,
-        )
-        for row in sorted(rows, key=lambda row: row.id)
-    ]
+    return sorted((Taken(**row) for row in db.execute(statement).mappings()), key=lambda each: each.id)
+
+
+def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
+    """Load the events of the first of these deliveries: at least one, and no more than MAX_LOADED_BYTES of bodies."""
+    length = select(events.c.id, func.length(events.c.body)).where(events.c.id.in_([each.event_id for each in taken]))
+    sizes: dict[int, int] = dict(db.execute(length).all())
+    total = 0
+    chosen: list[Taken] = []
+    for each in taken:
+        total += sizes[each.event_id]
+        if chosen and total > MAX_LOADED_BYTES:
+            break
+        chosen.append(each)
+    loaded = _load(db, {each.event_id for each in chosen})
+    return [Claimed(delivery=each, event=loaded[each.event_id]) for each in chosen]
 
 
 def _load(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
@@ -164,7 +179,7 @@ def _row(outcome: Outcome, token: str, now: float) -> dict[str, Any]:
         "its_due_at": outcome.due_at,
         "its_crashes": int(outcome.crashed),
         "its_end": now if outcome.state == DeliveryState.DEAD else None,
-        "its_error": _short(outcome.error),
+        "its_error": short(outcome.error),
     }
 
 
@@ -176,19 +191,22 @@ def _attempt(outcome: Outcome, now: float) -> dict[str, Any]:
         "outcome": "crashed" if outcome.crashed else outcome.state,
         "started_at": outcome.delivery.started_at,
         "finished_at": now,
-        "error": _short(outcome.error),
+        "error": short(outcome.error),
     }
 
 
-def _short(error: str | None) -> str | None:
-    return error[:MAX_ERROR_CHARS].replace("\0", "") if error else None
+def short(error: str | None) -> str | None:
+    """Make of an error's text what can be kept."""
+    # An error may quote a body: NUL and half characters, which no database takes, are in some.
+    return error[:MAX_ERROR_CHARS].replace("\0", "").encode("utf-8", "replace").decode() if error else None
 
 
-def release(db: Connection, token: str, *, now: float) -> list[int]:
-    """Give back what was claimed and not run: as if it had never been taken."""
+def release(db: Connection, token: str, *, now: float, ids: Collection[int] | None = None) -> list[int]:
+    """Give back what was claimed and not run (all of it, or `ids`): as if it had never been taken."""
+    mine = deliveries.c.token == token if ids is None else and_(deliveries.c.token == token, deliveries.c.id.in_(ids))
     statement = (
         update(deliveries)
-        .where(RUNNING, deliveries.c.token == token)
+        .where(RUNNING, mine)
         .values(state=DeliveryState.PENDING, token=None, due_at=now, attempts=deliveries.c.attempts - 1)
         .returning(deliveries.c.id)
     )

@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, Select, case, exists, func, select, update
 
-from ledger.claims import MAX_ERROR_CHARS
+from ledger.claims import short
 from ledger.event import EffectState
 from ledger.schedule import Schedule
-from ledger.store import insert_or_ignore
-from ledger.tables import DUE, SENDING, effects
+from ledger.store import Transaction, insert_or_ignore
+from ledger.tables import DUE, SENDING, channels, effects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Effect:
 
 
 def plan(
-    db: Connection,
+    db: Transaction | Connection,
     *,
     event_id: int,
     delivery_id: int,
@@ -65,12 +65,10 @@ def plan(
 
 
 def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
-    """Take the effect that has been due longest, if there is one."""
-    # Two lanes may find the same one; then one of them updates nothing and looks again.
-    due = select(effects.c.id).where(DUE, effects.c.due_at <= now).order_by(effects.c.due_at, effects.c.id).limit(1)
+    """Take the effect that has been due longest, of a channel that does not pause, if there is one."""
     statement = (
         update(effects)
-        .where(effects.c.id == due.scalar_subquery(), DUE)
+        .where(effects.c.id == next_due(now).scalar_subquery(), DUE)
         .values(
             state=EffectState.SENDING,
             token=token,
@@ -95,8 +93,16 @@ def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
     return Effect(**{**row, "message": json.loads(row["message"])}) if row else None
 
 
+def next_due(now: float) -> Select[tuple[int]]:
+    """Select the effect to send next."""
+    paused = exists().where(channels.c.name == effects.c.channel, channels.c.paused_until > now)
+    due = select(effects.c.id).where(DUE, effects.c.due_at <= now, ~paused)
+    return due.order_by(effects.c.due_at, effects.c.id).limit(1)
+
+
 def mark_sent(db: Connection, effect: Effect, *, token: str, channel_id: str, ts: str, now: float) -> bool:
     """Record that Slack has it. Say whether the claim still held."""
+    _keep_channel(db, effect.channel, {"channel_id": channel_id})
     values = {"channel_id": channel_id, "ts": ts, "finished_at": now, "last_error": None}
     return _settle(db, effect, token, EffectState.SENT, values)
 
@@ -109,29 +115,31 @@ def mark_kept(db: Connection, effect: Effect, *, token: str, now: float) -> bool
 def mark_ambiguous(db: Connection, effect: Effect, *, token: str, due_at: float, error: str) -> bool:
     """Record that it was sent and the answer was lost."""
     values = {"due_at": due_at, "lost_answers": effects.c.lost_answers + 1, "failures": effects.c.failures + 1}
-    return _settle(db, effect, token, EffectState.AMBIGUOUS, values | {"last_error": error[:MAX_ERROR_CHARS]})
+    return _settle(db, effect, token, EffectState.AMBIGUOUS, values | {"last_error": short(error)})
 
 
 def mark_failed(db: Connection, effect: Effect, *, token: str, due_at: float, error: str) -> bool:
     """Record that it was refused, and may be tried again."""
-    values = {"due_at": due_at, "failures": effects.c.failures + 1, "last_error": error[:MAX_ERROR_CHARS]}
+    values = {"due_at": due_at, "failures": effects.c.failures + 1, "last_error": short(error)}
     return _settle(db, effect, token, _again(), values)
 
 
 def mark_dead(db: Connection, effect: Effect, *, token: str, error: str, now: float) -> bool:
     """Record that trying again cannot help, or has not helped for three days."""
-    values = {"finished_at": now, "failures": effects.c.failures + 1, "last_error": error[:MAX_ERROR_CHARS]}
+    values = {"finished_at": now, "failures": effects.c.failures + 1, "last_error": short(error)}
     return _settle(db, effect, token, EffectState.DEAD, values)
 
 
 def pause_channel(db: Connection, effect: Effect, *, token: str, until: float) -> bool:
     """Put an effect back that Slack was too busy for, uncounted, and let its whole channel wait (Unix seconds)."""
+    _keep_channel(db, effect.channel, {"paused_until": until})
     values = {"due_at": until, "attempts": effects.c.attempts - 1, "last_error": "Slack asked to wait (429)"}
-    held = _settle(db, effect, token, _again(), values)
-    db.execute(
-        update(effects).where(DUE, effects.c.channel == effect.channel, effects.c.due_at < until).values(due_at=until),
-    )
-    return held
+    return _settle(db, effect, token, _again(), values)
+
+
+def _keep_channel(db: Connection, name: str, values: Mapping[str, Any]) -> None:
+    db.execute(insert_or_ignore(db, channels).values(name=name))
+    db.execute(update(channels).where(channels.c.name == name).values(values))
 
 
 def _again() -> Any:  # noqa: ANN401  # an SQL expression of no public type
@@ -151,13 +159,7 @@ def _settle(db: Connection, effect: Effect, token: str, state: Any, values: Mapp
 
 def channel_id(db: Connection, channel: str) -> str | None:
     """Give Slack's id of a channel that was posted to before."""
-    statement = (
-        select(effects.c.channel_id)
-        .where(effects.c.channel == channel, effects.c.channel_id.is_not(None))
-        .order_by(effects.c.id.desc())
-        .limit(1)
-    )
-    found: str | None = db.execute(statement).scalar()
+    found: str | None = db.execute(select(channels.c.channel_id).where(channels.c.name == channel)).scalar()
     return found
 
 

@@ -5,14 +5,15 @@ committed late would be skipped for ever.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, insert, select, tuple_, update
 
+from ledger.effects import next_due
 from ledger.event import DeliveryState, EffectState, Trigger
-from ledger.schedule import MAX_CRASHES
+from ledger.schedule import MAX_CRASHES, WINDOW_S, Schedule
 from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, deliveries, effects
 
 HIGH_WATER = 10_000
@@ -53,22 +54,44 @@ def count_queued(db: Connection) -> dict[str, int]:
     return counts
 
 
-def announce_due(db: Connection, queues: Iterable[str], now: float) -> list[Doorbell]:
+def announce_due(db: Connection, queues: Iterable[str], handlers: Collection[str], now: float) -> list[Doorbell]:
     """Mark what is due as queued, up to the high-water mark of its queue. Ring after the commit."""
     queued = count_queued(db)
     rung: list[Doorbell] = []
     for queue in queues:
         room = min(HIGH_WATER - queued.get(queue, 0), SWEEP_LIMIT)
         if room > 0:
-            due = _ids(WAITING, deliveries.c.queue == queue, deliveries.c.due_at <= now).order_by(deliveries.c.due_at)
+            mine = (deliveries.c.queue == queue, deliveries.c.handler.in_(handlers))
+            due = _ids(WAITING, deliveries.c.due_at <= now, *mine).order_by(deliveries.c.due_at)
             rung += _announce(db, due.limit(room), WAITING, now)
     return rung
 
 
-def announce_again(db: Connection, now: float) -> list[Doorbell]:
+def announce_again(db: Connection, handlers: Collection[str], now: float) -> list[Doorbell]:
     """Find what was announced too long ago and never claimed: a broker lost it, or is slower than it should be."""
-    overdue = _ids(QUEUED, deliveries.c.overdue_at <= now).order_by(deliveries.c.overdue_at)
-    return _announce(db, overdue.limit(SWEEP_LIMIT), QUEUED, now)
+    overdue = _ids(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.in_(handlers))
+    return _announce(db, overdue.order_by(deliveries.c.overdue_at).limit(SWEEP_LIMIT), QUEUED, now)
+
+
+def set_aside(db: Connection, handlers: Collection[str], now: float) -> list[int]:
+    """Let announced deliveries wait in SQL that no worker of this version can run, until one that can is there.
+
+    They would count as waiting in their queue for ever, and there is only so much room in it.
+    """
+    statement = (
+        update(deliveries)
+        .where(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.not_in(handlers))
+        .values(state=DeliveryState.PENDING)
+        .returning(deliveries.c.id)
+    )
+    return list(db.execute(statement).scalars())
+
+
+def correct_clocks(db: Connection, now: float) -> None:
+    """Make due what only waits because the clock was far ahead when it was written."""
+    db.execute(update(deliveries).where(WAITING, deliveries.c.due_at > now + WINDOW_S).values(due_at=now))
+    db.execute(update(deliveries).where(QUEUED, deliveries.c.overdue_at > now + WINDOW_S).values(overdue_at=now))
+    db.execute(update(effects).where(DUE, effects.c.due_at > now + WINDOW_S).values(due_at=now))
 
 
 def _ids(*conditions: Any) -> Select[tuple[int]]:  # noqa: ANN401  # SQLAlchemy's conditions have no common public type
@@ -158,21 +181,37 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
     return freed
 
 
-def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> list[int]:
-    """Take effects from a worker that died while it called Slack: whether Slack heard it is not known."""
-    statement = (
-        update(effects)
-        .where(_unmoved(effects, abandoned), SENDING)
-        .values(
-            state=EffectState.AMBIGUOUS,
-            lost_answers=effects.c.lost_answers + 1,
-            token=None,
-            due_at=now,
-            last_error="the worker died while it was sending",
+def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> dict[str, list[int]]:
+    """Take effects from a worker that died while it called Slack: whether Slack heard it is not known.
+
+    It counts as a failure: an effect that kills its worker is not sent for ever.
+
+    Returns:
+        The ids that were freed, by their new state.
+
+    """
+    columns = (effects.c.id, effects.c.failures, effects.c.first_attempt_at)
+    freed: dict[str, list[int]] = defaultdict(list)
+    for effect_id, failures, first_attempt_at in db.execute(
+        select(*columns).where(_unmoved(effects, abandoned), SENDING)
+    ):
+        due_at = Schedule(failures, first_attempt_at).next_due(now)
+        state = EffectState.DEAD if due_at is None else EffectState.AMBIGUOUS
+        db.execute(
+            update(effects)
+            .where(effects.c.id == effect_id, _unmoved(effects, abandoned), SENDING)
+            .values(
+                state=state,
+                lost_answers=effects.c.lost_answers + 1,
+                failures=effects.c.failures + 1,
+                token=None,
+                due_at=now if due_at is None else due_at,
+                finished_at=now if due_at is None else None,
+                last_error="the worker died while it was sending",
+            ),
         )
-        .returning(effects.c.id)
-    )
-    return list(db.execute(statement).scalars().all())
+        freed[state].append(effect_id)
+    return freed
 
 
 def _unmoved(table: Any, abandoned: Sequence[Held]) -> Any:  # noqa: ANN401
@@ -183,11 +222,11 @@ def _unmoved(table: Any, abandoned: Sequence[Held]) -> Any:  # noqa: ANN401
 
 def effects_are_due(db: Connection, now: float) -> bool:
     """Say whether there is an effect to send."""
-    return db.execute(select(effects.c.id).where(DUE, effects.c.due_at <= now).limit(1)).first() is not None
+    return db.execute(next_due(now)).first() is not None
 
 
-def deliveries_are_due(db: Connection, now: float) -> bool:
+def deliveries_are_due(db: Connection, handlers: Collection[str], now: float) -> bool:
     """Say whether there is a delivery to announce: a look costs no lock, and mostly there is none."""
-    due = select(deliveries.c.id).where(WAITING, deliveries.c.due_at <= now).limit(1)
-    overdue = select(deliveries.c.id).where(QUEUED, deliveries.c.overdue_at <= now).limit(1)
-    return db.execute(due).first() is not None or db.execute(overdue).first() is not None
+    waiting = _ids(WAITING, deliveries.c.due_at <= now, deliveries.c.handler.in_(handlers))
+    overdue = _ids(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.in_(handlers))
+    return any(db.execute(look.limit(1)).first() is not None for look in (waiting, overdue))

@@ -3,16 +3,21 @@
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ledger.errors import LedgerUnavailable
+
+INSIST_PAUSE_S = 0.5
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -48,10 +53,45 @@ class Ledger:
             with writing.begin():
                 yield writing
 
+    def insist(self, work: Callable[[Connection], T], *, for_s: float) -> T:
+        """Write what is known and must not be forgotten: try again for `for_s` seconds while the ledger is away.
+
+        Raises:
+            LedgerUnavailable: it was away all the time.
+
+        """
+        until = time.monotonic() + for_s
+        while True:
+            try:
+                with self.write() as db:
+                    return work(db)
+            except LedgerUnavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(INSIST_PAUSE_S)
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
         self._turn.close()
+
+
+class Transaction:
+    """A transaction as a handler gets it: it can be written in, and not ended."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which SQL the database speaks."""
+        return self._connection.dialect
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
+        """Execute a statement of SQLAlchemy's."""
+        return self._connection.execute(statement, parameters)
 
 
 def check_alive(db: Connection) -> None:
@@ -64,6 +104,8 @@ def check_alive(db: Connection) -> None:
         LedgerUnavailable: the transaction is over; nothing of it was kept.
 
     """
+    if db.invalidated:
+        raise LedgerUnavailable("the connection was lost")
     driver_connection = db.connection.driver_connection
     if isinstance(driver_connection, sqlite3.Connection) and not driver_connection.in_transaction:
         raise LedgerUnavailable("SQLite ended the transaction after an error")
@@ -91,8 +133,8 @@ class _Turn:
             yield
             return
         with self._thread:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
                 yield
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -102,7 +144,7 @@ class _Turn:
             self._file.close()
 
 
-def insert_or_ignore(db: Connection, table: Table) -> Any:  # noqa: ANN401  # two unrelated Insert classes
+def insert_or_ignore(db: Connection | Transaction, table: Table) -> Any:  # noqa: ANN401  # two unrelated Insert classes
     """Start an INSERT that leaves existing rows as they are, whatever unique key they share with a new one."""
     dialect = sqlite if db.dialect.name == "sqlite" else postgresql
     return dialect.insert(table).on_conflict_do_nothing()

@@ -143,7 +143,7 @@ effects = Table(
     Column("beat", BigInteger, nullable=False, server_default="0"),
     Column("started_at", Float),
     Column("finished_at", Float),
-    Column("channel_id", String(NAME_CHARS)),  # Slack's own id, from its answer
+    Column("channel_id", String(NAME_CHARS)),  # Slack's own id of where it is, from its answer
     Column("ts", String(64)),  # the message's id in that channel, from Slack's answer
     Column("last_error", Text),
     UniqueConstraint("key"),
@@ -152,7 +152,14 @@ effects = Table(
     _partial("ix_effects_due", "due_at", where=DUE),
     _partial("ix_effects_sending", "token", where=SENDING),
     _partial("ix_effects_dead", "id", where=DEAD),
-    Index("ix_effects_channel_id", "channel", "id"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String(NAME_CHARS), primary_key=True),  # as the settings spell it
+    Column("channel_id", String(NAME_CHARS)),  # Slack's own id of it, from its answers
+    Column("paused_until", Float, nullable=False, server_default="0"),  # because Slack asked to wait
 )
 
 requests = Table(

@@ -21,7 +21,9 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 # A batch is held up by its largest bodies; the bound keeps small events from waiting behind many of those.
 
 MAX_WAITING = 4_096
-# Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue.
+MAX_WAITING_BYTES = 128 * 1024 * 1024
+# Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
+# count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
 log = structlog.get_logger()
 
@@ -50,6 +52,7 @@ class Writer:
         self._on_commit = on_commit
         self._room = Room()
         self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.committed_at = float("-inf")  # monotonic seconds of the last commit
 
@@ -80,14 +83,16 @@ class Writer:
         await self._hand_in(None, timeout_s)
 
     async def _hand_in(self, event: NewEvent | None, timeout_s: float) -> Receipt | None:
-        if self._waiting.qsize() >= MAX_WAITING:
-            raise LedgerUnavailable("too much is waiting to be written")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Receipt | None] = loop.create_future()
-        self._waiting.put(_Waiter(event, future, loop))
+        waiter = _Waiter(event, loop.create_future(), loop)
+        size = _size(waiter)
+        if self._waiting.qsize() >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise LedgerUnavailable("too much is waiting to be written")
+        self._waiting_bytes += size
+        self._waiting.put(waiter)
         try:
             async with asyncio.timeout(timeout_s):
-                return await future
+                return await waiter.future
         except TimeoutError:
             raise LedgerUnavailable(f"not on disk within {timeout_s:g} s") from None
 
@@ -123,7 +128,7 @@ class Writer:
         else:
             failed_probe = None
         remaining = iter(outcomes)
-        _answer([(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch])
+        self._answer([(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch])
 
     def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Outcome]:
         try:
@@ -149,6 +154,26 @@ class Writer:
                 _touch(db)
         return appended
 
+    def _answer(self, answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
+        """Wake the waiters: one call into each event loop for the whole batch."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiter, Outcome | None]]] = {}
+        for answer in answers:
+            by_loop.setdefault(answer[0].loop, []).append(answer)
+        for loop, own in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._settle, own)
+
+    def _settle(self, answers: Iterable[tuple[_Waiter, Outcome | None]]) -> None:
+        # In the event loop, like all that counts the bytes.
+        for waiter, outcome in answers:
+            self._waiting_bytes -= _size(waiter)
+            if waiter.future.done():  # its request has stopped waiting
+                continue
+            if isinstance(outcome, LedgerUnavailable):
+                waiter.future.set_exception(outcome)
+            else:
+                waiter.future.set_result(outcome)
+
 
 def _size(waiter: _Waiter) -> int:
     return len(waiter.event.body) if waiter.event else 0
@@ -158,23 +183,3 @@ def _touch(db: Connection) -> None:
     statement = insert_or_ignore(db, probes).values(id=1, at=0)
     db.execute(statement)
     db.execute(probes.update().values(at=time.time()))
-
-
-def _answer(answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
-    """Wake the waiters: one call into each event loop for the whole batch."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiter, Outcome | None]]] = {}
-    for answer in answers:
-        by_loop.setdefault(answer[0].loop, []).append(answer)
-    for loop, own in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, own)
-
-
-def _settle(answers: Iterable[tuple[_Waiter, Outcome | None]]) -> None:
-    for waiter, outcome in answers:
-        if waiter.future.done():  # its request has stopped waiting
-            continue
-        if isinstance(outcome, LedgerUnavailable):
-            waiter.future.set_exception(outcome)
-        else:
-            waiter.future.set_result(outcome)

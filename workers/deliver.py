@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
 import structlog
-from dramatiq.middleware import TimeLimitExceeded
 from sqlalchemy import Connection
 
 from handlers.context import Channels, Context
 from handlers.errors import GiveUp, RetryLater
 from handlers.router import Router
 from ledger import claims
-from ledger.claims import Claimed, Outcome
+from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState
 from ledger.schedule import MAX_CRASHES
-from ledger.store import Ledger, check_alive
-from workers.watch import Watch
+from ledger.store import Ledger, Transaction, check_alive
+from workers.watch import RanTooLong, Watch
+
+HANDLER_LIMIT_S = 10.0
+# Handlers write to our own database and call nobody: milliseconds. While one hangs, SQLite has no other writer.
+
+INSIST_S = 60.0
+# How long a worker tries to give back or to settle what it holds, before it leaves that to the sweeper.
 
 MAX_IDS = 256
 MAX_ID = 2**63 - 1
@@ -38,6 +43,7 @@ class Deliverer:
         channels: Channels,
         watch: Watch,
         ring_effects: Callable[[], None],
+        handler_limit_s: float = HANDLER_LIMIT_S,
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
         self._ledger = ledger
@@ -45,6 +51,7 @@ class Deliverer:
         self._channels = channels
         self._watch = watch
         self._ring_effects = ring_effects
+        self._handler_limit_s = handler_limit_s
 
     def deliver(self, ids: object) -> None:
         """Run these deliveries, or as many of them as are still to be run."""
@@ -52,53 +59,73 @@ class Deliverer:
             log.warning("message ignored", reason="it does not hold a list of delivery ids")
             return
         token = secrets.token_hex(16)
-        try:
-            claimed = self._claim(ids, token)
-        except LedgerUnavailable as error:
-            log.warning("nothing claimed", error=str(error), left_to="sweeper")
-            return
-        if claimed:
-            with self._watch.over(token, claims.beat):
-                self._run(claimed, token)
+        with self._watch.over(token, claims.beat):
+            try:
+                taken = self._claim(ids, token)
+            except LedgerUnavailable as error:
+                log.warning("nothing claimed", error=str(error), left_to="sweeper")
+                return
+            if taken:
+                self._run(taken, token)
 
-    def _claim(self, ids: Sequence[int], token: str) -> list[Claimed]:
+    def _claim(self, ids: Sequence[int], token: str) -> list[Taken]:
         with self._ledger.write() as db:
             return claims.claim(db, ids, handlers=self._router.by_name.keys(), token=token, now=time.time())
 
-    def _run(self, claimed: Sequence[Claimed], token: str) -> None:
-        planned: list[int] = []
+    def _run(self, taken: Sequence[Taken], token: str) -> None:
+        run = _Run()
         try:
+            claimed = self._load(taken, token)
             with self._ledger.write() as db:
                 held = claims.still_held(db, token)
-                outcomes = [self._run_one(db, each, planned) for each in claimed if each.id in held]
+                outcomes = [self._run_one(db, each, run) for each in claimed if each.delivery.id in held]
                 claims.settle(db, outcomes, token=token, now=time.time())
         except LedgerUnavailable as error:
-            log.warning("deliveries given back", error=str(error), deliveries=len(claimed))
-            self._give_back(token)
+            log.warning("deliveries given back", error=str(error), deliveries=len(taken))
+            self._ledger.insist(lambda db: claims.release(db, token, now=time.time()), for_s=INSIST_S)
             return
+        except RanTooLong:
+            # Nothing of this message was kept. Its neighbours did nothing wrong.
+            self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)
+            return
+        by_id = {each.delivery.id: each for each in claimed}
         for outcome in outcomes:
-            _log_outcome(outcome)
-        if planned:
+            _log_outcome(by_id[outcome.delivery.id], outcome)
+        if run.planned:
             self._ring_effects()
 
-    def _run_one(self, db: Connection, claimed: Claimed, planned: list[int]) -> Outcome:
-        now = time.time()
-        context = Context(db=db, channels=self._channels, delivery_id=claimed.id, now=now)
-        try:
-            with db.begin_nested():
-                self._router.by_name[claimed.handler].run(claimed.event, context)
-        except (Exception, TimeLimitExceeded) as error:  # noqa: BLE001  # whatever a handler does is its own failure only
-            check_alive(db)
-            return _failed(claimed, error, now)
-        planned += context.planned
-        return Outcome(delivery=claimed, state=DeliveryState.DONE)
-
-    def _give_back(self, token: str) -> None:
-        try:
+    def _load(self, taken: Sequence[Taken], token: str) -> list[Claimed]:
+        with self._ledger.read() as db:
+            claimed = claims.load(db, taken)
+        left = [each.id for each in taken[len(claimed) :]]
+        if left:
             with self._ledger.write() as db:
-                claims.release(db, token, now=time.time())
-        except LedgerUnavailable as error:
-            log.warning("claim left behind", error=str(error), left_to="sweeper")
+                claims.release(db, token, now=time.time(), ids=left)
+        return claimed
+
+    def _run_one(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
+        now = time.time()
+        run.current = claimed
+        context = Context(db=Transaction(db), channels=self._channels, delivery_id=claimed.delivery.id, now=now)
+        handler = self._router.by_name[claimed.delivery.handler]
+        try:
+            with db.begin_nested(), self._watch.limit(self._handler_limit_s):
+                handler.run(claimed.event, context)
+        except Exception as error:  # whatever a handler does is its own failure only
+            if _was_interrupted(error):
+                raise RanTooLong from error
+            check_alive(db)
+            return _failed(claimed.delivery, error, now)
+        run.planned += context.planned
+        return Outcome(delivery=claimed.delivery, state=DeliveryState.DONE)
+
+
+class _Run:
+    """What is known of a message's run while it goes on."""
+
+    def __init__(self) -> None:
+        self.current: Claimed | None = None
+        self.planned: list[int] = []
 
 
 def _are_ids(value: object) -> TypeGuard[list[int]]:
@@ -109,30 +136,38 @@ def _are_ids(value: object) -> TypeGuard[list[int]]:
     )
 
 
-def _failed(claimed: Claimed, error: BaseException, now: float) -> Outcome:
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Say whether an error only followed from the interrupt, as the failure of a rollback on a lost connection."""
+    while error is not None and not isinstance(error, RanTooLong):
+        error = error.__context__
+    return error is not None
+
+
+def _failed(delivery: Taken, error: Exception, now: float) -> Outcome:
     text = str(error) or type(error).__name__
     if isinstance(error, GiveUp):
-        return Outcome(delivery=claimed, state=DeliveryState.DEAD, error=text)
-    if isinstance(error, TimeLimitExceeded):
-        return _ran_too_long(claimed, now)
-    after_s = error.after_s if isinstance(error, RetryLater) else None
-    described = text if isinstance(error, RetryLater) else f"{type(error).__name__}: {text} ({_where(error)})"
-    return _retried(claimed, described, now, after_s)
+        return Outcome(delivery=delivery, state=DeliveryState.DEAD, error=text)
+    if isinstance(error, RetryLater):
+        return _retried(delivery, text, delivery.schedule.next_due(now, after_s=error.after_s))
+    return _retried(delivery, f"{type(error).__name__}: {text} ({_where(error)})", delivery.schedule.next_due(now))
 
 
-def _ran_too_long(claimed: Claimed, now: float) -> Outcome:
-    # It held up every other writer; that is as bad as killing the worker, and counts the same.
-    if claimed.crashes + 1 >= MAX_CRASHES:
-        error = f"ran too long {MAX_CRASHES} times"
-        return Outcome(delivery=claimed, state=DeliveryState.DEAD, error=error, crashed=True)
-    due_at = claimed.schedule.next_due(now)
-    return Outcome(delivery=claimed, state=DeliveryState.FAILED, error="ran too long", due_at=due_at, crashed=True)
-
-
-def _retried(claimed: Claimed, error: str, now: float, after_s: float | None) -> Outcome:
-    due_at = claimed.schedule.next_due(now, after_s=after_s)
+def _retried(delivery: Taken, error: str, due_at: float | None, *, crashed: bool = False) -> Outcome:
     state = DeliveryState.DEAD if due_at is None else DeliveryState.FAILED
-    return Outcome(delivery=claimed, state=state, error=error, due_at=due_at)
+    return Outcome(delivery=delivery, state=state, error=error, due_at=due_at, crashed=crashed)
+
+
+def _blame(db: Connection, culprit: Claimed | None, token: str) -> None:
+    """Settle the delivery that ran too long; it held up every other writer, which counts like a crash."""
+    now = time.time()
+    if culprit is not None and culprit.delivery.id in claims.still_held(db, token):
+        delivery = culprit.delivery
+        poison = delivery.crashes + 1 >= MAX_CRASHES
+        error = f"ran too long {MAX_CRASHES} times" if poison else "ran too long"
+        outcome = _retried(delivery, error, None if poison else delivery.schedule.next_due(now), crashed=True)
+        claims.settle(db, [outcome], token=token, now=now)
+        _log_outcome(culprit, outcome)
+    claims.release(db, token, now=now)
 
 
 def _where(error: BaseException) -> str:
@@ -140,19 +175,19 @@ def _where(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
 
 
-def _log_outcome(outcome: Outcome) -> None:
-    delivery = outcome.delivery
+def _log_outcome(claimed: Claimed, outcome: Outcome) -> None:
     known = {
-        "source": delivery.event.source,
-        "type": delivery.event.type,
-        "external_id": delivery.event.external_id,
-        "event_id": delivery.event.id,
-        "delivery_id": delivery.id,
-        "handler": delivery.handler,
-        "attempt": delivery.attempt,
+        "source": claimed.event.source,
+        "type": claimed.event.type,
+        "external_id": claimed.event.external_id,
+        "event_id": claimed.event.id,
+        "delivery_id": claimed.delivery.id,
+        "handler": claimed.delivery.handler,
+        "attempt": claimed.delivery.attempt,
     }
     if outcome.state == DeliveryState.DONE:
         log.info("delivery done", **known)
     else:
         # The error's text may quote the body, so it is kept in the ledger and not written to the log.
-        log.warning("delivery failed", **known, state=outcome.state, see=f"hookline events get {delivery.event.id}")
+        see = f"hookline events get {claimed.event.id}"
+        log.warning("delivery failed", **known, state=outcome.state, see=see)

@@ -26,10 +26,6 @@ POLL_MS = 50
 # How long an idle worker sleeps between two looks at its queues. Dramatiq's own second would be most of the time
 # between a webhook and its alert.
 
-SEND_TIME_LIMIT_MS = 60_000
-SEND_PRIORITY = 10
-# Smaller goes first, and deliveries have 0: handlers are quick, Slack may not be.
-
 
 def setup() -> None:
     """Build this worker process and give Dramatiq its broker. Ends the process if it cannot be built."""
@@ -62,9 +58,9 @@ def make_worker(settings: Settings) -> Broker:
         watch=watch,
         ring_effects=ring,
     )
-    sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, ring_effects=ring)
+    sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch)
     _declare(broker, deliverer, sender)
-    broker.add_middleware(_Process(watch))
+    broker.add_middleware(_Process(watch, sender))
     return broker
 
 
@@ -72,28 +68,26 @@ def _declare(broker: Broker, deliverer: Deliverer, sender: Sender) -> None:
     # One stable name each: Dramatiq throws away messages for actors that it does not know.
     for queue in QUEUES:
         broker.declare_queue(queue)
-    make_actor = dramatiq.actor(actor_name=DELIVER, queue_name=QUEUES[-1], broker=broker)
-    make_actor(deliverer.deliver)
-    make_actor = dramatiq.actor(
-        actor_name=SEND,
-        queue_name=EFFECTS_QUEUE,
-        broker=broker,
-        priority=SEND_PRIORITY,
-        time_limit=SEND_TIME_LIMIT_MS,
-    )
-    make_actor(sender.send)
+    deliver = dramatiq.actor(actor_name=DELIVER, queue_name=QUEUES[-1], broker=broker)
+    deliver(deliverer.deliver)
+    send = dramatiq.actor(actor_name=SEND, queue_name=EFFECTS_QUEUE, broker=broker)
+    send(sender.send)
 
 
 class _Process(Middleware):
     """What begins and ends with the worker process."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, sender: Sender) -> None:
         self._watch = watch
+        self._sender = sender
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         worker.worker_timeout = POLL_MS
         end_when_a_thread_dies()
         self._watch.start()
+
+    def before_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
+        self._sender.stop()
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         self._watch.stop()

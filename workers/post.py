@@ -1,5 +1,7 @@
 """Post to Slack, and say precisely what is known afterwards: it is there, it is not, or nobody knows."""
 
+import errno
+import re
 import socket
 import ssl
 import urllib.error
@@ -24,6 +26,8 @@ HISTORY_PAGES = 3
 
 DEFAULT_WAIT_S = 30.0
 MAX_WAIT_S = 3_600.0
+
+ERROR_CODE = re.compile(r"[a-z0-9_]{1,100}")
 
 HOPELESS = frozenset(
     {
@@ -144,15 +148,13 @@ class Slack:
             answer = method(**arguments)
         except SlackApiError as error:
             raise _meaning(error) from None
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            # ValueError: an answer that is not what it says it is, for example cut off in the middle.
+        except Exception as error:  # noqa: BLE001  # the SDK lets through whatever its parts raise on a broken answer
             if _never_left(error):
                 raise Failed(f"Slack cannot be reached: {_reason(error)}") from None
             raise AnswerLost(f"Slack's answer was lost: {_reason(error)}") from None
-        data = answer.data
-        if not isinstance(data, dict):
-            raise AnswerLost("Slack's answer was not JSON")
-        return data
+        if not isinstance(answer.data, dict):
+            raise AnswerLost("Slack's answer was not an object")
+        return answer.data
 
 
 def make_slack(settings: Settings) -> Slack | None:
@@ -170,15 +172,15 @@ def make_slack(settings: Settings) -> Slack | None:
 
 
 def _meaning(error: SlackApiError) -> Exception:
-    status, code = error.response.status_code, str(error.response.get("error", ""))
+    answer = error.response
+    status, code = answer.status_code, answer.data.get("error") if isinstance(answer.data, dict) else None
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in ("ratelimited", "rate_limited"):
-        return Busy(_retry_after(error.response.headers))
+        return Busy(_retry_after(answer.headers))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failed(f"Slack answered {status}")
-    if not code.replace("_", "").isalnum():
-        return AnswerLost(f"Slack answered {status} with something that is not JSON")
-    if code in (CANNOT_LOOK | HOPELESS) and "history" in error.response.api_url:
-        # Hopeless is then the question, and says nothing of the message.
+    if not isinstance(code, str) or not ERROR_CODE.fullmatch(code):
+        return AnswerLost(f"Slack answered {status} with something that is no answer")
+    if code in CANNOT_LOOK and "history" in answer.api_url:
         return CannotLook(code)
     return Refused(f"Slack refused it: {code}") if code in HOPELESS else Failed(f"Slack answered {code}")
 
@@ -186,17 +188,18 @@ def _meaning(error: SlackApiError) -> Exception:
 def _retry_after(headers: Mapping[str, Any]) -> float:
     for name, value in headers.items():
         if name.lower() == "retry-after":
-            try:
-                return min(max(float(value[0] if isinstance(value, list) else value), 1.0), MAX_WAIT_S)
-            except ValueError:
-                break
+            text = str(value[0] if isinstance(value, list) else value).strip()
+            if text.isascii() and text.isdigit():
+                return min(max(float(text), 1.0), MAX_WAIT_S)
     return DEFAULT_WAIT_S
 
 
 def _never_left(error: Exception) -> bool:
-    """Say whether the request surely did not reach Slack: no address, nobody listening, no trust."""
+    """Say whether the request surely did not reach Slack: no address, no way, nobody listening, no trust."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    return isinstance(cause, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError)
+    if isinstance(cause, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError):
+        return True
+    return isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def _reason(error: Exception) -> str:

@@ -19,11 +19,10 @@ from config.database import database_url, make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
 from config.settings import load_settings
-from handlers.router import QUEUES
+from handlers.router import QUEUES, Router, load_router
 from ledger import overdue
 from ledger.announce import ring_alone, ring_deliveries, ring_effects
 from ledger.errors import LedgerUnavailable
-from ledger.event import DeliveryState
 from ledger.migrate import check_migrated
 from ledger.overdue import Doorbell, Held
 from ledger.rejections import prune
@@ -36,9 +35,9 @@ LOST_AFTER_S = 30.0
 # A claim whose beat has not moved for so long, on our own clock, has lost its worker.
 
 BLIND_AFTER_S = 5.0
-# Time in which the sweeper itself could not look says nothing about workers: then it starts counting again.
+# Longer gaps between two looks of its own say nothing about workers, and are not held against them.
 
-PRUNE_INTERVAL_S = 60.0
+TIDY_INTERVAL_S = 60.0
 
 log = structlog.get_logger()
 
@@ -49,73 +48,84 @@ class Vigil:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._since: dict[Held, float] = {}
-        self._looked_at = float("-inf")
+        self._looked_at = monotonic()
 
     def abandoned(self, held: Iterable[Held]) -> list[Held]:
         """Take what is held now; give what has been held without a sign of life for LOST_AFTER_S."""
         now = self._monotonic()
-        if now - self._looked_at > BLIND_AFTER_S:
-            self._since = {}
+        blind_s = max(0.0, now - self._looked_at - BLIND_AFTER_S)
         self._looked_at = now
-        self._since = {claim: self._since.get(claim, now) for claim in held}
+        self._since = {claim: self._since.get(claim, now - blind_s) + blind_s for claim in held}
         return [claim for claim, since in self._since.items() if now - since >= LOST_AFTER_S]
+
+    def start_again(self) -> None:
+        """Forget what was seen: nobody could write, so nobody's beat could move."""
+        self._since = {}
 
 
 class Sweeper:
     """One pass after another over what is overdue."""
 
-    def __init__(self, ledger: Ledger, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        broker: Broker,
+        router: Router,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take what is needed; `monotonic` is the clock that lost claims are judged by."""
         self._ledger = ledger
         self._broker = broker
+        self._handlers = router.by_name.keys()
         self._deliveries = Vigil(monotonic)
         self._effects = Vigil(monotonic)
-        self._pruned_at = float("-inf")
+        self._tidied_at = float("-inf")
 
-    def sweep(self) -> None:
-        """Make one pass."""
+    def sweep(self) -> bool:
+        """Make one pass. Say whether there is more to do than fits in one."""
         try:
             self._free()
-            if is_reachable(self._broker):
-                self._announce()
-            self._prune()
+            self._tidy()
+            return is_reachable(self._broker) and self._announce()
         except LedgerUnavailable as error:
+            self._deliveries.start_again()
+            self._effects.start_again()
             log.warning("sweep skipped", reason="the ledger does not answer", error=str(error))
         except BROKER_ERRORS as error:
             log.warning("sweep cut short", reason="the broker does not answer", error=type(error).__name__)
+        return False
 
     def _free(self) -> None:
         with self._ledger.read() as db:
             running, sending = overdue.running(db), overdue.sending(db)
         lost, lost_effects = self._deliveries.abandoned(running), self._effects.abandoned(sending)
-        if lost:
-            self._free_deliveries(lost)
-        if lost_effects:
+        if lost or lost_effects:
             with self._ledger.write() as db:
-                freed = overdue.free_effects(db, lost_effects, time.time())
-            log.warning("effects freed", reason="their worker is gone", effects=freed)
+                freed = overdue.free_deliveries(db, lost, time.time())
+                freed_effects = overdue.free_effects(db, lost_effects, time.time())
+            for state, ids in freed.items():
+                log.warning("deliveries freed", reason="their worker is gone", state=state, deliveries=ids)
+            for state, ids in freed_effects.items():
+                log.warning("effects freed", reason="their worker is gone", state=state, effects=ids)
 
-    def _free_deliveries(self, lost: Sequence[Held]) -> None:
-        with self._ledger.write() as db:
-            freed = overdue.free_deliveries(db, lost, time.time())
-        for state, ids in freed.items():
-            note = "given up" if state == DeliveryState.DEAD else "will run again, alone"
-            log.warning("deliveries freed", reason="their worker is gone", deliveries=ids, state=state, note=note)
-
-    def _announce(self) -> None:
-        # Marked and committed first, rung after: a bell for a row that is not there yet would be for nothing.
+    def _announce(self) -> bool:
+        now = time.time()
         with self._ledger.read() as db:
-            effects_wait = overdue.effects_are_due(db, time.time() - INTERVAL_S)
-            deliveries_wait = overdue.deliveries_are_due(db, time.time())
-        if deliveries_wait:
-            with self._ledger.write() as db:
-                due = overdue.announce_due(db, QUEUES, time.time())
-                again = overdue.announce_again(db, time.time())
-            if again:
-                log.info("announced again", deliveries=len(again))
-            self._ring([*due, *again])
+            effects_wait = overdue.effects_are_due(db, now - INTERVAL_S)
+            deliveries_wait = overdue.deliveries_are_due(db, self._handlers, now)
         if effects_wait:
             ring_effects(self._broker)
+        if not deliveries_wait:
+            return False
+        # Marked and committed first, rung after: a bell for a row that is not there yet would be for nothing.
+        with self._ledger.write() as db:
+            due = overdue.announce_due(db, QUEUES, self._handlers, now)
+            again = overdue.announce_again(db, self._handlers, now)
+        if again:
+            log.info("announced again", deliveries=len(again))
+        self._ring([*due, *again])
+        return max(len(due), len(again)) >= overdue.SWEEP_LIMIT
 
     def _ring(self, doorbells: Sequence[Doorbell]) -> None:
         for queue in QUEUES:
@@ -125,11 +135,16 @@ class Sweeper:
                 if bell.alone:
                     ring_alone(self._broker, queue, bell.delivery_id)
 
-    def _prune(self) -> None:
-        if time.monotonic() - self._pruned_at > PRUNE_INTERVAL_S:
-            with self._ledger.write() as db:
-                prune(db)
-            self._pruned_at = time.monotonic()
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied_at < TIDY_INTERVAL_S:
+            return
+        with self._ledger.write() as db:
+            overdue.correct_clocks(db, time.time())
+            aside = overdue.set_aside(db, self._handlers, time.time())
+            prune(db)
+        self._tidied_at = time.monotonic()
+        if aside:
+            log.warning("deliveries set aside", reason="no handler of this version is for them", deliveries=len(aside))
 
 
 def main() -> None:
@@ -139,15 +154,16 @@ def main() -> None:
         configure_logs(development=settings.hookline_dev)
         engine = make_engine(database_url(settings), fsync=False)
         check_migrated(engine)
+        sweeper = Sweeper(Ledger(engine), make_broker(settings), load_router())
     except ConfigError as error:
         sys.exit(f"hookline: {error}")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    sweeper = Sweeper(Ledger(engine), make_broker(settings))
     log.info("sweeper started")
-    while not stopping.wait(INTERVAL_S + random.uniform(-JITTER_S, JITTER_S)):  # noqa: S311  # two sweepers spread
-        sweeper.sweep()
+    more = False
+    while not stopping.wait(0 if more else INTERVAL_S + random.uniform(-JITTER_S, JITTER_S)):  # noqa: S311  # spreads
+        more = sweeper.sweep()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One thread a worker process that says "alive" for its claims, and ends the process when that is no longer true."""
+"""Watches over a worker process: keeps its claims alive, stops what runs too long, ends it if it cannot be stopped."""
 
 import os
 import signal
@@ -6,17 +6,23 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 
 import structlog
+from dramatiq.threading import Interrupt, raise_thread_exception
 from sqlalchemy import Connection
 
 from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
 
+TICK_S = 1.0
 BEAT_INTERVAL_S = 5.0
-STUCK_AFTER_S = 30.0
-# Longer than any time limit that can interrupt Python code: what is still running then hangs in C.
+
+STUCK_AFTER_S = 20.0
+# After its limit. What is still running then hangs where Python cannot interrupt it.
+
+INTERRUPT_POLL_S = 0.01
 
 EXIT_STATUS = 70
 # EX_SOFTWARE: the process manager starts the process again.
@@ -26,46 +32,83 @@ log = structlog.get_logger()
 Beat = Callable[[Connection, Collection[str]], None]
 
 
+class RanTooLong(Interrupt):
+    """Raised in a thread, wherever it is, when the time that `Watch.limit` gave it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    thread_id: int
+    until: float  # monotonic seconds
+
+
 class Watch:
-    """The claims of this process that are being worked on, by token."""
+    """The claims of this process that are being worked on, and the limits of what runs for them."""
 
     def __init__(
         self,
         ledger: Ledger,
         *,
+        tick_s: float = TICK_S,
         beat_interval_s: float = BEAT_INTERVAL_S,
         stuck_after_s: float = STUCK_AFTER_S,
     ) -> None:
         self._ledger = ledger
+        self._tick_s = tick_s
         self._beat_interval_s = beat_interval_s
         self._stuck_after_s = stuck_after_s
-        self._active: dict[str, tuple[Beat, float]] = {}
+        self._beats: dict[str, Beat] = {}
+        self._running: dict[object, _Limit] = {}
+        self._overrun: dict[object, _Limit] = {}
         self._stopping = threading.Event()
         self._parent = os.getppid()
 
     def start(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=self._run, name="watch", daemon=True).start()
+        """Start the threads: one must not wait for the ledger, which may be locked by what the other has to stop."""
+        for name, run in (("watch", self._watch), ("beat", self._beat)):
+            threading.Thread(target=run, name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._stopping.set()
 
     @contextmanager
     def over(self, token: str, beat: Beat) -> Iterator[None]:
         """Keep a claim alive for as long as the block runs."""
-        self._active[token] = (beat, time.monotonic())
+        self._beats[token] = beat
         try:
             yield
         finally:
-            self._active.pop(token, None)
+            self._beats.pop(token, None)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self._beat_interval_s):
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """Interrupt the block when it runs longer. Raises RanTooLong inside it or at its end, and never after it."""
+        key = object()
+        self._running[key] = _Limit(threading.get_ident(), time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            # Whoever takes the entry out decides. Us: nothing will be raised. The watch: it is raised by the end of
+            # this wait, if it was not in the block, because later it would strike something else.
+            if self._running.pop(key, None) is None:
+                try:
+                    while key not in self._overrun:
+                        time.sleep(INTERRUPT_POLL_S)
+                    time.sleep(INTERRUPT_POLL_S)
+                finally:
+                    self._overrun.pop(key, None)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self._tick_s):
             self._check_parent()
-            active = self._active.copy()
-            self._check_stuck([since for _, since in active.values()])
-            self._beat({token: beat for token, (beat, _) in active.items()})
+            now = time.monotonic()
+            for key, limit in list(self._running.items()):
+                if now > limit.until and self._running.pop(key, None) is not None:
+                    raise_thread_exception(limit.thread_id, RanTooLong)  # type: ignore[no-untyped-call]
+                    self._overrun[key] = limit
+            if any(now > limit.until + self._stuck_after_s for limit in list(self._overrun.values())):
+                end_process("what ran too long cannot be interrupted")
 
     def _check_parent(self) -> None:
         # Dramatiq's processes outlive a master that was killed; whoever starts a new one then has them twice.
@@ -73,19 +116,17 @@ class Watch:
             log.warning("worker ends", reason="its master process is gone")
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _check_stuck(self, since: Collection[float]) -> None:
-        if since and time.monotonic() - min(since) > self._stuck_after_s:
-            end_process(f"something has been running for more than {self._stuck_after_s:g} s")
-
-    def _beat(self, active: dict[str, Beat]) -> None:
-        if not active:
-            return
-        try:
-            with self._ledger.write() as db:
-                for beat in set(active.values()):
-                    beat(db, [token for token, its in active.items() if its is beat])
-        except LedgerUnavailable as error:
-            log.warning("claims not kept alive", error=str(error))
+    def _beat(self) -> None:
+        while not self._stopping.wait(self._beat_interval_s):
+            active = self._beats.copy()
+            if not active:
+                continue
+            try:
+                with self._ledger.write() as db:
+                    for beat in set(active.values()):
+                        beat(db, [token for token, its in active.items() if its is beat])
+            except LedgerUnavailable as error:
+                log.warning("claims not kept alive", error=str(error))
 
 
 def end_process(reason: str) -> None:

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Update, and_, bindparam, tuple_, update
+from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, tuple_, update
 
 from handlers.errors import GiveUp
 from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.reading import Snapshot, read
 from ledger.event import Event
-from ledger.store import insert_or_ignore
+from ledger.store import Transaction, insert_or_ignore
 
 Facts = Mapping[str, str | int | None]
 
@@ -128,7 +128,7 @@ REFUND_MORE = update(payments).where(_row(payments), payments.c.amount_refunded 
 # Made once: to put such a statement together takes several times as long as to run it.
 
 
-def enter(db: Connection, entry: Entry) -> None:
+def enter(db: Transaction, entry: Entry) -> None:
     """Write the entry, unless the row already has a newer one."""
     row = {**entry.facts, **entry.version}
     if db.execute(insert_or_ignore(db, entry.table), {**entry.whose, **row}).rowcount > 0:
@@ -140,7 +140,7 @@ def _this(values: Mapping[str, str | int]) -> dict[str, str | int | None]:
     return {f"this_{name}": value for name, value in values.items()}
 
 
-def enter_intent(db: Connection, event: Event) -> None:
+def enter_intent(db: Transaction, event: Event) -> None:
     """Enter what a payment intent's event says."""
     snapshot = read(event, Snapshot[Intent])
     intent = snapshot.data.object
@@ -158,7 +158,7 @@ def enter_intent(db: Connection, event: Event) -> None:
     enter(db, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
 
 
-def enter_refunded_charge(db: Connection, event: Event) -> None:
+def enter_refunded_charge(db: Transaction, event: Event) -> None:
     """Enter how much of a payment has gone back, also when the payment itself has not been heard of yet.
 
     Only ever more: a refund that a bank sends back later is to be seen in `refunds`, as failed.
@@ -181,7 +181,7 @@ def enter_refunded_charge(db: Connection, event: Event) -> None:
     db.execute(REFUND_MORE, {"amount_refunded": more, "more": more, **_this(whose)})
 
 
-def enter_refund(db: Connection, event: Event) -> None:
+def enter_refund(db: Transaction, event: Event) -> None:
     """Enter what a refund's event says."""
     snapshot = read(event, Snapshot[Refund])
     refund = snapshot.data.object
@@ -199,7 +199,7 @@ def enter_refund(db: Connection, event: Event) -> None:
     enter(db, Entry(table=refunds, whose=_whose(event, refund.id), facts=facts, version=version))
 
 
-def enter_dispute(db: Connection, event: Event) -> None:
+def enter_dispute(db: Transaction, event: Event) -> None:
     """Enter what a dispute's event says."""
     snapshot = read(event, Snapshot[Dispute])
     dispute = snapshot.data.object

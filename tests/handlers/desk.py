@@ -14,6 +14,7 @@ from cli.sample import SAMPLED_AT, load_sample
 from handlers.context import Channels, Context
 from handlers.router import Handler, Router
 from ledger.event import JSON, Event
+from ledger.store import Transaction
 from ledger.tables import deliveries, effects, events
 
 CHANNELS = Channels(finance="#finance", engineering="#engineering")
@@ -50,7 +51,7 @@ class Desk:
 
     def run(self, handler: Handler, event: Event) -> None:
         """Run one handler on an event that is stored."""
-        handler.run(event, Context(db=self.db, channels=CHANNELS, delivery_id=event.id, now=SAMPLED_AT))
+        handler.run(event, Context(db=Transaction(self.db), channels=CHANNELS, delivery_id=event.id, now=SAMPLED_AT))
 
     def store(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> Event:
         """Store an event and a delivery of it, both under one number."""
@@ -95,7 +96,7 @@ def open_desk(engine: Engine, router: Router) -> Iterator[Desk]:
         transaction.rollback()
 
 
-def sample(type_: str, source: str = "stripe", **changes: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON is any of six types
+def sample(type_: str, source: str = "stripe", **changes: Any) -> dict[str, Any]:  # JSON is any of six types
     """Give a sample's payload. A change's name is a path with `__` for dots: `data__object__amount=500`."""
     payload: dict[str, Any] = deepcopy(dict(load_sample(source, type_).payload))
     for path, value in changes.items():

@@ -34,7 +34,7 @@ def fresh(source: str, type_: str, *overrides: str, now: float = LATER, seed: in
     return read_payload(webhook.content_type, webhook.body)
 
 
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # JSON is any of six types
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # JSON is any of six types
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else ((name, each) for each in value)
         for key, each in pairs:

@@ -1,9 +1,15 @@
 """New events in the ledger."""
 
-from sqlalchemy import func, insert, select, update
+import time
+from typing import Any
 
+from sqlalchemy import Index, event, func, insert, select, update
+
+from handlers.router import QUEUES
+from ledger import claims, effects, overdue
 from ledger.append import Room, append
-from ledger.event import Receipt
+from ledger.claims import Outcome
+from ledger.event import DeliveryState, Receipt
 from ledger.overdue import HIGH_WATER
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
@@ -69,3 +75,47 @@ def test_room_is_counted_again_when_the_last_count_is_old(ledger: Ledger) -> Non
         db.execute(update(deliveries).values(state="done"))
         append(db, [new_event()], room)
     assert states(ledger) == ["done", "queued"]
+
+
+def test_no_statement_of_the_hot_path_reads_all_of_history(ledger: Ledger) -> None:
+    """SQLite says itself how it would find the rows."""
+    plans: list[str] = []
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            first = parameters[0] if isinstance(parameters, list) else parameters
+            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", first)
+            plans.extend(f"{row[3]}  <-  {statement}" for row in plan.fetchall())
+
+    store(ledger, *[new_event() for _ in range(3)])
+    with ledger.write() as db:
+        event.listen(db, "before_cursor_execute", explain)
+        append(db, [new_event(), new_event(key="evt_twice"), new_event(key="evt_twice")], Room())
+        append(db, [new_event(key="evt_twice"), new_event(key="other", source="github")], Room())
+        taken = claims.claim(db, [1, 2, 3], handlers={"topic.run"}, token="t", now=time.time())
+        claims.load(db, taken)
+        claims.still_held(db, "t")
+        claims.beat(db, ["t"])
+        claims.settle(db, [Outcome(delivery=taken[0], state=DeliveryState.DONE)], token="t", now=time.time())
+        claims.release(db, "t", now=time.time())
+        effects.claim_next(db, token="t", now=time.time())
+        overdue.announce_due(db, QUEUES, {"topic.run"}, time.time())
+        overdue.announce_again(db, {"topic.run"}, time.time())
+        overdue.deliveries_are_due(db, {"topic.run"}, time.time())
+        overdue.effects_are_due(db, time.time())
+        overdue.running(db)
+        overdue.sending(db)
+    assert len(plans) > 15
+    small = (
+        "ix_deliveries_waiting",
+        "ix_deliveries_queued",
+        "ix_deliveries_running",
+        "ix_effects_due",
+        "ix_effects_sending",
+    )
+    scans = [plan for plan in plans if plan.startswith("SCAN") and not any(index in plan for index in small)]
+    assert scans == []
+
+
+def _is_partial(index: Index) -> bool:
+    return index.dialect_options["sqlite"]["where"] is not None

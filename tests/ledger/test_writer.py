@@ -60,13 +60,18 @@ async def test_what_is_committed_is_announced_once(writer: Writer, rung: list[Do
     assert sorted(ids) == list(range(1, 51))
 
 
-async def test_a_row_that_cannot_be_written_does_not_fail_its_neighbours(ledger: Ledger, writer: Writer) -> None:
-    bad = replace(new_event(), type=None)  # type: ignore[arg-type]  # the database refuses it: that is the point
+async def test_a_row_that_cannot_be_written_does_not_fail_its_neighbours(
+    ledger: Ledger, writer: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = replace(new_event(body=b"card-4242"), type=None)  # type: ignore[arg-type]  # the database refuses it: that is the point
     batch = [new_event() for _ in range(20)] + [bad] + [new_event() for _ in range(20)]
     results = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch], return_exceptions=True)
     assert [type(result) for result in results].count(Receipt) == 40
     assert isinstance(results[20], LedgerUnavailable)
     assert count_events(ledger) == 40
+    logged = capsys.readouterr().out
+    assert "event cannot be written" in logged
+    assert "card-4242" not in logged
 
 
 async def test_while_the_ledger_is_locked_nobody_is_told_that_an_event_is_safe(

@@ -1,6 +1,6 @@
 """A worker without a broker: deliveries are handed to it by the tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +21,7 @@ class Bench:
     watch: Watch
     run: Callable[[Event, Context], None] = field(default=lambda _event, _context: None)
     rung: int = 0
+    handler_limit_s: float = 60.0
 
     def deliver(self, ids: object) -> None:
         """Hand a message to a worker."""
@@ -35,6 +36,7 @@ class Bench:
             channels=Channels(finance="#finance", engineering="#engineering"),
             watch=self.watch,
             ring_effects=self._ring,
+            handler_limit_s=self.handler_limit_s,
         )
 
     def _ring(self) -> None:
@@ -42,5 +44,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(ledger: Ledger) -> Bench:
-    return Bench(ledger, Watch(ledger))
+def bench(ledger: Ledger) -> Iterator[Bench]:
+    watch = Watch(ledger, tick_s=0.01)
+    watch.start()
+    yield Bench(ledger, watch)
+    watch.stop()

@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 from dramatiq import Message
 from dramatiq.brokers.stub import StubBroker
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
-from handlers.router import QUEUES
+from handlers.router import QUEUES, Handler, Router
 from ledger import claims, effects
 from ledger.announce import EFFECTS_QUEUE
-from ledger.overdue import HIGH_WATER
+from ledger.overdue import HIGH_WATER, SWEEP_LIMIT
 from ledger.rejections import KEPT, prune
 from ledger.store import Ledger
-from ledger.tables import attempts, deliveries, requests
+from ledger.tables import attempts, deliveries, events, requests
 from tests.ledger.making import delivery, new_event, planned, states, store
 from workers.sweep import Sweeper
+
+HANDLER = Handler(name="topic.run", source="stripe", types=("*",), queue="payments", run=lambda _event, _context: None)
+ROUTER = Router([HANDLER])
 
 
 class Clock:
@@ -46,7 +49,7 @@ def broker() -> Iterator[StubBroker]:
 
 @pytest.fixture
 def sweeper(ledger: Ledger, broker: StubBroker, clock: Clock) -> Sweeper:
-    return Sweeper(ledger, broker, monotonic=clock)
+    return Sweeper(ledger, broker, ROUTER, monotonic=clock)
 
 
 def messages(broker: StubBroker, queue: str = "payments") -> list[Any]:
@@ -107,21 +110,62 @@ def test_what_was_announced_and_never_claimed_is_announced_again_with_growing_pa
     assert delivery(ledger, one).attempts == 0
 
 
+def fill(ledger: Ledger, count: int, **values: object) -> None:
+    """Add deliveries like the first one."""
+    with ledger.write() as db:
+        template = dict(db.execute(select(deliveries)).mappings().first() or {})
+        event = dict(db.execute(select(events)).mappings().first() or {})
+        first = (db.execute(select(func.max(events.c.id))).scalar() or 0) + 1
+        numbers = range(first, first + count)
+        db.execute(insert(events), [event | {"id": number, "dedupe_key": str(number)} for number in numbers])
+        rows = [template | {"id": number, "event_id": number} | values for number in numbers]
+        db.execute(insert(deliveries), rows)
+
+
 def test_the_backlog_is_announced_up_to_the_high_water_mark(
     ledger: Ledger,
     broker: StubBroker,
     sweeper: Sweeper,
 ) -> None:
     store(ledger, new_event())
-    with ledger.write() as db:
-        template = dict(db.execute(select(deliveries)).mappings().one())
-        del template["id"]
-        queued = [template | {"handler": f"queued{number}"} for number in range(HIGH_WATER - 6)]
-        waiting = [template | {"handler": f"waiting{number}", "state": "pending"} for number in range(20)]
-        db.execute(insert(deliveries), queued + waiting)
-    sweeper.sweep()
+    fill(ledger, HIGH_WATER - 6)
+    fill(ledger, 20, state="pending")
+    assert not sweeper.sweep()
     assert states(ledger).count("queued") == HIGH_WATER
     assert sum(len(ids) for (ids,) in messages(broker)) == 5
+
+
+def test_a_sweeper_that_has_more_to_do_says_so(ledger: Ledger, sweeper: Sweeper) -> None:
+    store(ledger, new_event())
+    fill(ledger, 2 * SWEEP_LIMIT, state="pending")
+    assert [sweeper.sweep(), sweeper.sweep(), sweeper.sweep()] == [True, True, False]
+
+
+def test_deliveries_that_nobody_can_run_take_no_room_in_their_queue(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+) -> None:
+    store(ledger, new_event())
+    fill(ledger, HIGH_WATER, handler="gone.handler", overdue_at=time.time() - 1)
+    fill(ledger, 1, state="pending")
+    sweeper.sweep()
+    assert [len(ids) for (ids,) in messages(broker)] == [1]
+    assert states(ledger).count("pending") == HIGH_WATER
+
+
+def test_what_waits_because_a_clock_was_far_ahead_is_announced(
+    ledger: Ledger,
+    broker: StubBroker,
+    sweeper: Sweeper,
+) -> None:
+    in_a_year = time.time() + 365 * 86_400
+    store(ledger, new_event(), new_event())
+    with ledger.write() as db:
+        db.execute(update(deliveries).where(deliveries.c.id == 1).values(state="pending", due_at=in_a_year))
+        db.execute(update(deliveries).where(deliveries.c.id == 2).values(overdue_at=in_a_year))
+    sweeper.sweep()
+    assert sorted(messages(broker)) == [[[1]], [[2]]]
 
 
 def test_a_worker_that_beats_keeps_its_claim_for_as_long_as_it_likes(
@@ -186,9 +230,21 @@ def test_time_in_which_the_sweeper_could_not_look_is_not_held_against_workers(
     claim(ledger, store(ledger, new_event()))
     sweep_for(sweeper, clock, 10)
     clock.now += 3_600
-    sweep_for(sweeper, clock, 29)
+    sweep_for(sweeper, clock, 10)
     assert states(ledger) == ["running"]
-    sweep_for(sweeper, clock, 2)
+    sweep_for(sweeper, clock, 10)
+    assert states(ledger) == ["queued"]
+
+
+def test_a_sweeper_whose_passes_are_slow_frees_what_is_lost_all_the_same(
+    ledger: Ledger,
+    sweeper: Sweeper,
+    clock: Clock,
+) -> None:
+    claim(ledger, store(ledger, new_event()))
+    for _ in range(10):
+        sweeper.sweep()
+        clock.now += 8
     assert states(ledger) == ["queued"]
 
 
@@ -204,14 +260,14 @@ def test_two_sweepers_announce_a_delivery_once(ledger: Ledger, broker: StubBroke
     ids = store(ledger, new_event())
     set_all(ledger, state="pending")
     sweeper.sweep()
-    Sweeper(ledger, broker).sweep()
+    Sweeper(ledger, broker, ROUTER).sweep()
     assert messages(broker) == [[ids]]
 
 
 def test_two_sweepers_count_one_crash(ledger: Ledger, broker: StubBroker, sweeper: Sweeper, clock: Clock) -> None:
     (one,) = store(ledger, new_event())
     claim(ledger, [one])
-    other = Sweeper(ledger, broker, monotonic=clock)
+    other = Sweeper(ledger, broker, ROUTER, monotonic=clock)
     for _ in range(32):
         sweeper.sweep()
         other.sweep()
@@ -234,7 +290,17 @@ def test_an_effect_whose_worker_died_while_sending_is_ambiguous(ledger: Ledger, 
         assert effects.claim_next(db, token="worker", now=time.time()) is not None
     sweep_for(sweeper, clock, 31)
     (effect,) = planned(ledger)
-    assert (effect.state, effect.lost_answers) == ("ambiguous", 1)
+    assert (effect.state, effect.lost_answers, effect.failures) == ("ambiguous", 1, 1)
+
+
+def test_an_effect_on_which_workers_die_for_three_days_is_dead(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
+    (one,) = store(ledger, new_event())
+    with ledger.write() as db:
+        effects.plan(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
+        assert effects.claim_next(db, token="worker", now=time.time() - 3 * 86_400) is not None
+    sweep_for(sweeper, clock, 31)
+    (effect,) = planned(ledger)
+    assert effect.state == "dead"
 
 
 def test_an_effect_that_waits_is_rung_for(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:

@@ -4,12 +4,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from config.settings import CHECKOUT
 from ledger import claims
 from ledger.store import Ledger
 from tests.ledger.making import delivery, new_event, store
-from workers.watch import EXIT_STATUS, Watch
+from workers.watch import EXIT_STATUS, RanTooLong, Watch
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -42,30 +45,68 @@ def test_a_worker_that_hangs_where_nothing_can_interrupt_it_ends_itself() -> Non
         "from ledger.store import Ledger\n"
         "from sqlalchemy import make_url\n"
         "from workers.watch import Watch\n"
-        "watch = Watch(Ledger(make_engine(make_url('sqlite://'))), beat_interval_s=0.01, stuck_after_s=0.05)\n"
+        "watch = Watch(Ledger(make_engine(make_url('sqlite://'))), tick_s=0.01, stuck_after_s=0.05)\n"
         "watch.start()\n"
-        "with watch.over('token', lambda db, tokens: None):\n"
+        "with watch.limit(0.05):\n"
         "    time.sleep(50)\n",
     )
     assert done.returncode == EXIT_STATUS
-    assert "has been running for more than" in done.stdout + done.stderr
+    assert "cannot be interrupted" in done.stdout + done.stderr
 
 
-def test_a_claim_is_beaten_for_as_long_as_it_is_worked_on_and_no_longer(ledger: Ledger) -> None:
+@pytest.fixture
+def watch(ledger: Ledger) -> Iterator[Watch]:
+    watch = Watch(ledger, tick_s=0.001, beat_interval_s=0.01)
+    watch.start()
+    yield watch
+    watch.stop()
+
+
+def test_what_runs_too_long_is_interrupted(watch: Watch) -> None:
+    with pytest.raises(RanTooLong), watch.limit(0.02):
+        sleep_for_ever()
+
+
+def sleep_for_ever() -> None:
+    while True:
+        time.sleep(0.001)
+
+
+def test_an_interrupt_never_strikes_after_its_block(watch: Watch) -> None:
+    """The block ends at the very moment at which its time is over, again and again."""
+    struck = 0
+    for _ in range(100):
+        try:
+            with watch.limit(0.004):
+                time.sleep(0.004)
+        except RanTooLong:
+            struck += 1
+        sum(range(2_000))  # an interrupt that came late would end the test here
+    assert 0 <= struck <= 100
+
+
+def test_an_interrupt_that_the_block_swallows_is_over_with_it(watch: Watch) -> None:
+    with watch.limit(0.01):
+        try:
+            while True:
+                pass
+        except RanTooLong:
+            pass
+    sum(range(100_000))
+
+
+def test_a_claim_is_beaten_for_as_long_as_it_is_worked_on_and_no_longer(ledger: Ledger, watch: Watch) -> None:
     ids = store(ledger, new_event(), new_event())
     with ledger.write() as db:
         claims.claim(db, ids[:1], handlers={"topic.run"}, token="first", now=time.time())
         claims.claim(db, ids[1:], handlers={"topic.run"}, token="second", now=time.time())
-    watch = Watch(ledger, beat_interval_s=0.01)
-    watch.start()
     with watch.over("second", claims.beat):
         with watch.over("first", claims.beat):
             wait_for_beats(ledger, ids[0], 3)
-        wait_for_beats(ledger, ids[1], 3)
+        wait_for_beats(ledger, ids[1], beats(ledger, ids[1]) + 2)  # the beat that was under way is over
         stopped_at = beats(ledger, ids[0])
         wait_for_beats(ledger, ids[1], beats(ledger, ids[1]) + 5)
     assert beats(ledger, ids[0]) == stopped_at
-    watch.stop()
 
 
 def beats(ledger: Ledger, delivery_id: int) -> int:

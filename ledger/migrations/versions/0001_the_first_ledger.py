@@ -96,6 +96,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_refunds_payment_intent", "refunds", ["payment_intent"], unique=False)
     op.create_table(
+        "channels",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("channel_id", sa.String(length=255), nullable=True),
+        sa.Column("paused_until", sa.Float(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_channels")),
+    )
+    op.create_table(
         "requests",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("received_at", sa.Float(), nullable=False),
@@ -212,7 +219,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_effects")),
         sa.UniqueConstraint("key", name=op.f("uq_effects_key")),
     )
-    op.create_index("ix_effects_channel_id", "effects", ["channel", "id"], unique=False)
     op.create_index(
         "ix_effects_dead",
         "effects",
@@ -261,7 +267,6 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'dead'"),
         postgresql_where=sa.text("state = 'dead'"),
     )
-    op.drop_index("ix_effects_channel_id", table_name="effects")
     op.drop_table("effects")
     op.drop_index("ix_attempts_delivery_id", table_name="attempts")
     op.drop_table("attempts")
@@ -291,6 +296,7 @@ def downgrade() -> None:
     )
     op.drop_table("deliveries")
     op.drop_table("requests")
+    op.drop_table("channels")
     op.drop_index("ix_refunds_payment_intent", table_name="refunds")
     op.drop_table("refunds")
     op.drop_table("probes")
