@@ -2,84 +2,133 @@
 
 import os
 import time
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from cli.errors import NotDone
-from cli.ledger_door import open_ledger
-from cli.show import print_json
-from ledger import again, views
-from ledger.again import Again
+from cli.ledger_door import writing
+from cli.options import Json
+from cli.show import print_json, write
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.again import Again
+
+# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+
+NAMED = 5
+# So many ids are named in a message; of more, the number.
 
 
 def retry(
     deliveries: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Delivery ids; or providers' ids of events, for all of an event's."),
+        typer.Argument(metavar="ID", help="Ids of deliveries; or providers' ids of events, for all of an event's."),
     ] = None,
-    handler: Annotated[str | None, typer.Option(help="All dead deliveries of this handler.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    handler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All dead deliveries of this handler, and its dead effects.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Run failed or dead deliveries again now, and send their dead effects again.
 
-    Examples: `hookline retry 17 18`, `hookline retry evt_1Qabc`, `hookline retry --handler notifications.dispute`
+    What is done, waiting or running is left alone. If one of the ids is unknown,
+    nothing is retried.
+
+    Examples:
+      hookline deliveries list --state dead
+      hookline retry 17 18
+      hookline retry evt_1Qabc
+      hookline retry --handler notifications.dispute
     """
-    if bool(deliveries) == bool(handler):
+    if bool(deliveries) == (handler is not None):
         raise typer.BadParameter("name deliveries by id, or a --handler for all of its dead ones")
-    with open_ledger(os.environ).write() as db:
-        done = again.retry_dead_of(db, handler, time.time()) if handler else _retry_each(db, deliveries or [])
-    if not done.deliveries and not done.effects:
-        raise NotDone("nothing to retry: none of these is failed or dead")
+    with writing(os.environ) as db:
+        done = _retry_each(db, deliveries or []) if handler is None else _retry_dead_of(db, handler)
     _tell("retry", done, as_json=as_json)
 
 
-def _retry_each(db: Connection, addresses: Sequence[str]) -> Again:
-    now = time.time()
-    ids = [int(address) for address in addresses if address.isascii() and address.isdigit()]
+def _retry_dead_of(db: "Connection", handler: str) -> "Again":
+    from ledger import again, views
+
+    known = views.known_handlers(db)
+    if handler not in known:
+        raise NotDone(f"no delivery was ever for the handler {handler!r}; there is {', '.join(known) or 'none yet'}")
+    return again.retry_dead_of(db, handler, time.time())
+
+
+def _retry_each(db: "Connection", addresses: Sequence[str]) -> "Again":
+    from ledger import again, views
+
+    ids = {event_id for address in addresses if (event_id := views.read_id(address)) is not None}
     missing = views.missing_deliveries(db, ids)
     if missing:
-        raise NotDone(f"there is no delivery {', '.join(map(str, missing))}")
-    events = _find_all(db, [address for address in addresses if not (address.isascii() and address.isdigit())])
-    by_id, by_event = again.retry_deliveries(db, ids, now), again.retry_events(db, events, now)
-    return Again(by_id.deliveries + by_event.deliveries, by_id.effects + by_event.effects)
+        raise NotDone(f"there is no delivery {_names(missing)}; nothing was retried")
+    events = _find_all(db, [address for address in addresses if views.read_id(address) is None], "retried")
+    now = time.time()
+    done = again.retry_deliveries(db, ids, now) + again.retry_events(db, events, now)
+    if not done.deliveries and not done.effects:
+        raise NotDone("nothing to retry: none of these is failed or dead, and neither is an effect of theirs")
+    return done
 
 
 def replay(
-    events: Annotated[list[str], typer.Argument(metavar="ID...", help="Events, by our id or the provider's.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    events: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of events, ours or the provider's.")],
+    as_json: Json = False,
 ) -> None:
-    """Run the handlers of stored events again. Effects that are recorded already are not repeated.
+    """Run the handlers of stored events again.
 
-    Example: `hookline replay evt_1Qabc 42`
+    Effects that are recorded already are not repeated: nobody is told twice.
+    Deliveries that wait or run are left alone. If one of the ids is unknown,
+    nothing is replayed.
+
+    Examples:
+      hookline replay 42
+      hookline replay evt_1Qabc evt_1Qdef
     """
-    with open_ledger(os.environ).write() as db:
-        ids = _find_all(db, events)
+    from ledger import again
+
+    with writing(os.environ) as db:
+        ids = _find_all(db, events, "replayed")
         done = again.replay_events(db, ids, time.time())
         waiting = again.waiting_deliveries(db, ids) - len(done.deliveries)
-    if not done.deliveries:
-        raise NotDone(
-            f"nothing to replay: {waiting} deliveries wait already" if waiting else "no handler wants these events"
-        )
+        if not done.deliveries:
+            raise NotDone(f"nothing to replay: {_why_nothing(waiting)}")
     _tell("replay", done, as_json=as_json)
 
 
-def _find_all(db: Connection, addresses: Sequence[str]) -> list[int]:
+def _why_nothing(waiting: int) -> str:
+    if waiting:
+        return f"{_count(waiting, 'delivery waits', 'deliveries wait')} or run already"
+    return "no handler wants these events"
+
+
+def _find_all(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
+    from ledger import views
+
     found = {address: views.find_event(db, address) for address in addresses}
     missing = [address for address, event_id in found.items() if event_id is None]
     if missing:
-        raise NotDone(f"there is no event {', '.join(missing)}")
+        raise NotDone(f"there is no event {_names(missing)}; nothing was {done}")
     return [event_id for event_id in found.values() if event_id is not None]
 
 
-def _tell(action: str, done: Again, *, as_json: bool) -> None:
+def _names(missing: Sequence[object]) -> str:
+    names = ", ".join(str(each) or "''" for each in missing[:NAMED])
+    return names if len(missing) <= NAMED else f"{names} and {len(missing) - NAMED} more"
+
+
+def _tell(action: str, done: "Again", *, as_json: bool) -> None:
     if as_json:
         print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects}])
         return
-    print(f"{action}: {_count(done.deliveries, 'delivery', 'deliveries')}, {_count(done.effects, 'effect', 'effects')}")
+    what = [_count(done.deliveries, "delivery", "deliveries"), _count(done.effects, "effect", "effects")]
+    write(f"{action}: {', '.join(what)}\n")
 
 
-def _count(ids: Sequence[int], one: str, many: str) -> str:
-    return f"{len(ids)} {one if len(ids) == 1 else many}"
+def _count(what: Collection[int] | int, one: str, many: str) -> str:
+    number = what if isinstance(what, int) else len(what)
+    return f"{number} {one if number == 1 else many}"

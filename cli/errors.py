@@ -3,3 +3,7 @@
 
 class NotDone(Exception):
     """Something failed or was not found. The text says what, and what to do."""
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has enough, as `head` does. Nothing is wrong."""

@@ -9,9 +9,10 @@ The samples are JSON files in `cli/samples/<source>/<type>.json`, all of them as
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from importlib.resources import files
 from random import Random
 from string import ascii_letters, digits
@@ -31,6 +32,10 @@ NUMBER_MARK = "9000000000"
 
 SUFFIX_CHARS = 20
 # As long as what Stripe puts behind `pi_3`.
+
+MAX_NEAR = 3
+MIN_PART_CHARS = 3
+# So much of a name must be typed to find what contains it.
 
 ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 SLACK_TIME = re.compile(r"(\d{10})(\.\d{6})")
@@ -92,10 +97,16 @@ def load_sample(source: str, type_: str) -> Sample:
     """
     known = list_samples(source)
     if type_ not in known:
-        message = f"no sample of {source} {type_}; there is {', '.join(known) or 'none of this source'}"
-        raise UnknownSample(message)
+        raise UnknownSample(_unknown(source, type_, known))
     text = (files("cli") / "samples" / source / f"{type_}.json").read_text(encoding="utf-8")
     return Sample(source, type_, json.loads(text))
+
+
+def _unknown(source: str, type_: str, known: Sequence[str]) -> str:
+    near = [each for each in known if len(type_) >= MIN_PART_CHARS and type_ in each]
+    near += [each for each in get_close_matches(type_, known, n=MAX_NEAR, cutoff=0.5) if each not in near]
+    guess = f"did you mean {' or '.join(near[:MAX_NEAR])}? " if near else ""
+    return f"no sample of {source} {type_}; {guess}there is {', '.join(known) or 'none of this source'}"
 
 
 def freshen(sample: Sample, overrides: Iterable[str], *, now: float, random: Random) -> Webhook:

@@ -1,21 +1,26 @@
-"""How the commands print: tables and lines for people, one JSON object a line for programs."""
+"""How the commands print: one JSON object a line for programs, lines and tables for people.
+
+Rich is imported only where there are colours to show: without it a command in a pipe starts a good deal sooner.
+"""
 
 import json
+import os
+import re
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from cli.errors import ReaderGone
 
 STATE_STYLES = {
     "done": "green",
     "sent": "green",
     "kept": "green",
-    "accepted": "green",
-    "duplicate": "cyan",
     "dead": "bold red",
     "failed": "red",
+    "crashed": "red",
     "ambiguous": "red",
     "unparseable": "red",
     "pending": "yellow",
@@ -27,39 +32,211 @@ STATE_STYLES = {
     "dismissed": "dim",
 }
 
+GAP = "  "
+
+ELASTIC_WANTS = 24
+# An id of Stripe's is longer by a little. With this much of it, there may be more columns.
+
+ELASTIC_MIN = 8
+# With less than this, the elastic column says nothing, and is left out.
+
+ELLIPSIS = "…"
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What was received must not move the cursor, paint the terminal or turn a line around.
+
 View = Mapping[str, Any]
+
+
+class Part(NamedTuple):
+    """A piece of a line, with the style that it has on a terminal (Rich's names)."""
+
+    text: str
+    style: str = ""
+
+
+Line = Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: of the field in the view; its heading, with spaces for underscores.
+        extra: left out where there is no room for it.
+        elastic: the last one, which is cut to what is left of the line.
+
+    """
+
+    name: str
+    extra: bool = False
+    elastic: bool = False
+
+    @property
+    def heading(self) -> str:
+        """What stands above it. Times are in UTC, as everywhere in Hookline."""
+        return self.name.removesuffix("_at").replace("_", " ") + (" (utc)" if self.name.endswith("_at") else "")
 
 
 def print_json(views: Iterable[View]) -> None:
     """Print one JSON object a line."""
-    for view in views:
-        print(json.dumps(view), flush=True)
+    write("".join(f"{json.dumps(view)}\n" for view in views))
 
 
-def print_table(views: Sequence[View], columns: Sequence[str], *, nothing: str) -> None:
-    """Print a table that fits the terminal, or say that there is nothing to show."""
-    console = make_console()
+def print_table(views: Sequence[View], columns: Sequence[Column], *, nothing: str) -> None:
+    """Print a table that fits the terminal, and whole into a pipe; or say that there is nothing to show."""
     if not views:
-        console.print(Text(nothing, style="dim"))
+        note(nothing)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=True, overflow="ellipsis")
-    for view in views:
-        table.add_row(*[cell(column, view.get(column)) for column in columns])
-    console.print(table)
+    rows = [[cell(column.name, view.get(column.name)) for column in columns] for view in views]
+    heads = [Part(column.heading, "bold") for column in columns]
+    print_lines(_lay_out([heads, *rows], columns, terminal_width()))
 
 
-def cell(column: str, value: object) -> Text:
-    """Write one value."""
+def _lay_out(rows: Sequence[Line], columns: Sequence[Column], width: int | None) -> list[Line]:
+    widths = [max(len(row[index].text) for row in rows) for index in range(len(columns))]
+    shown = _fitting(columns, widths, width)
+    room = _room(shown, columns, widths, width)
+    lines = []
+    for row in rows:
+        cells = [_fill(row[index], room if columns[index].elastic else widths[index]) for index in shown]
+        lines.append(_cut([piece for each in cells for piece in (each, Part(GAP))][:-1], width))
+    return lines
+
+
+def _fitting(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
+    """Choose the columns (by index) that there is room for."""
+    shown = list(range(len(columns)))
+    if width is None:
+        return shown
+    for index in reversed(range(len(columns))):
+        if columns[index].extra and _needed(shown, columns, widths, ELASTIC_WANTS) > width:
+            shown.remove(index)
+    if _needed(shown, columns, widths, ELASTIC_MIN) > width:
+        shown = [index for index in shown if not columns[index].elastic]
+    return shown
+
+
+def _needed(shown: Sequence[int], columns: Sequence[Column], widths: Sequence[int], elastic: int) -> int:
+    cells = [min(widths[index], elastic) if columns[index].elastic else widths[index] for index in shown]
+    return sum(cells) + len(GAP) * (len(cells) - 1)
+
+
+def _room(shown: Sequence[int], columns: Sequence[Column], widths: Sequence[int], width: int | None) -> int:
+    """Say how wide the elastic column may be."""
+    natural = max((widths[index] for index in shown if columns[index].elastic), default=0)
+    return natural if width is None else min(natural, width - _needed(shown, columns, widths, 0))
+
+
+def _fill(part: Part, width: int) -> Part:
+    text = part.text if len(part.text) <= width else part.text[: width - 1] + ELLIPSIS
+    return Part(text.ljust(width), part.style)
+
+
+def _cut(parts: Sequence[Part], width: int | None) -> Line:
+    """Cut a line to the terminal: one that wraps is harder to read than one that ends early."""
+    left = sum(len(part.text) for part in parts) if width is None else width
+    cut = []
+    for part in parts:
+        cut.append(Part(part.text[:left], part.style))
+        left -= len(cut[-1].text)
+    while cut and not cut[-1].text.strip():
+        cut.pop()
+    return [*cut[:-1], Part(cut[-1].text.rstrip(), cut[-1].style)] if cut else cut
+
+
+def cell(name: str, value: object) -> Part:
+    """Write one value of a view."""
     if value is None:
-        return Text("")
-    text = f"{value}"
-    if column.endswith("_at"):
-        text = text.replace("T", " ").removesuffix("Z")
-    return Text(text, style=STATE_STYLES.get(text, "") if column in ("state", "outcome") else "")
+        return Part("")
+    text = clean(" ".join(str(value).split()))
+    if name.endswith("_at"):
+        text = short_time(text)
+    return Part(text, STATE_STYLES.get(text, "") if name in ("state", "outcome") else "")
 
 
-def make_console() -> Console:
-    """Make a console for standard output: colours on a terminal only; nothing that was received is markup."""
-    return Console(highlight=False, markup=False, soft_wrap=False)
+def short_time(rfc3339: str) -> str:
+    """Shorten a time to the second and, this year, to what differs from day to day."""
+    if rfc3339[:4] != time.strftime("%Y", time.gmtime()):
+        return rfc3339[:10]
+    return f"{rfc3339[5:10]} {rfc3339[11:19]}"
+
+
+def long_time(rfc3339: str | None) -> str:
+    """Write a time to the second, with its zone."""
+    return f"{rfc3339[:10]} {rfc3339[11:19]} UTC" if rfc3339 else ""
+
+
+def clean(text: str) -> str:
+    """Make a text that came from outside fit for a terminal."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def terminal_width() -> int | None:
+    """Give the width of the terminal; None where standard output is not one, and nothing may be cut."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines, in colour where the terminal has it. Long ones are left to the terminal to wrap."""
+    if _plain():
+        write("".join("".join(part.text for part in line) + "\n" for line in lines))
+        return
+    from rich.console import Console  # noqa: PLC0415  # see the top of this file
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    with console.capture() as capture:
+        for line in lines:
+            console.print(Text.assemble(*line), soft_wrap=True)
+    write(capture.get())
+
+
+def _plain() -> bool:
+    """Say whether there can be no colours: Rich would find out the same, later."""
+    return bool(os.environ.get("NO_COLOR")) or not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR"))
+
+
+def note_cut(rows: Sequence[View], limit: int) -> None:
+    """Tell a person that there may be more than the rows shown."""
+    if len(rows) == limit and sys.stdout.isatty():
+        note(f"the newest {limit}; --limit shows more, --since and --until other times")
+
+
+def note(text: str) -> None:
+    """Say something that is not what was asked for, and does not belong into a pipe."""
+    print(text, file=sys.stderr)
+
+
+def write(text: str) -> None:
+    """Write to standard output, now.
+
+    Raises:
+        ReaderGone: nobody reads it any more.
+
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes to standard output as they are.
+
+    Raises:
+        ReaderGone: nobody reads them any more.
+
+    """
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from ledger.event import DeliveryState, EffectState, Trigger
 from ledger.tables import deliveries, effects
+from ledger.views import in_parts
 
 RETRIABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
 REPLAYABLE = (*RETRIABLE, DeliveryState.DONE, DeliveryState.DISMISSED)
@@ -20,15 +21,29 @@ class Again:
     deliveries: list[int]
     effects: list[int]
 
+    def __add__(self, other: "Again") -> "Again":
+        """Put the two together; what is in both counts once."""
+        return Again(
+            sorted({*self.deliveries, *other.deliveries}),
+            sorted({*self.effects, *other.effects}),
+        )
+
+
+NOTHING = Again([], [])
+
 
 def retry_deliveries(db: Connection, ids: Collection[int], now: float) -> Again:
     """Run failed or dead deliveries again now, and send their dead effects again."""
-    return _retry(db, deliveries.c.id.in_(ids), effects.c.delivery_id.in_(ids), now)
+    parts = (_retry(db, deliveries.c.id.in_(some), effects.c.delivery_id.in_(some), now) for some in in_parts(ids))
+    return sum(parts, NOTHING)
 
 
 def retry_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
     """Run the failed or dead deliveries of these events again now, and send their dead effects again."""
-    return _retry(db, deliveries.c.event_id.in_(event_ids), effects.c.event_id.in_(event_ids), now)
+    parts = (
+        _retry(db, deliveries.c.event_id.in_(some), effects.c.event_id.in_(some), now) for some in in_parts(event_ids)
+    )
+    return sum(parts, NOTHING)
 
 
 def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
@@ -40,14 +55,18 @@ def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
 
 def replay_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
     """Run every delivery of these events that is over again. Effects that are recorded are not repeated."""
-    mine = deliveries.c.event_id.in_(event_ids)
-    return Again(_restart(db, mine & deliveries.c.state.in_(REPLAYABLE), Trigger.REPLAY, now), [])
+    over = deliveries.c.state.in_(REPLAYABLE)
+    parts = (
+        Again(_restart(db, deliveries.c.event_id.in_(some) & over, Trigger.REPLAY, now), [])
+        for some in in_parts(event_ids)
+    )
+    return sum(parts, NOTHING)
 
 
 def waiting_deliveries(db: Connection, event_ids: Collection[int]) -> int:
     """Count the deliveries of these events that wait or run already."""
-    waiting = deliveries.c.state.not_in(REPLAYABLE)
-    return len(db.execute(select(deliveries.c.id).where(deliveries.c.event_id.in_(event_ids), waiting)).all())
+    waiting = select(func.count()).select_from(deliveries).where(deliveries.c.state.not_in(REPLAYABLE))
+    return sum(db.execute(waiting.where(deliveries.c.event_id.in_(some))).scalar_one() for some in in_parts(event_ids))
 
 
 def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
@@ -64,7 +83,7 @@ def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bo
         )
         .returning(effects.c.id)
     )
-    return Again(restarted, list(db.execute(statement).scalars().all()))
+    return Again(restarted, sorted(db.execute(statement).scalars()))
 
 
 def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[int]:  # noqa: ANN401
@@ -84,4 +103,4 @@ def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[i
         )
         .returning(deliveries.c.id)
     )
-    return list(db.execute(statement).scalars().all())
+    return sorted(db.execute(statement).scalars())

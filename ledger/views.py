@@ -2,18 +2,46 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from ledger.event import DeliveryState, EffectState, EventState
-from ledger.tables import attempts, deliveries, effects, events, requests
+from ledger.tables import (
+    DEAD,
+    DUE,
+    QUEUED,
+    RUNNING,
+    SENDING,
+    WAITING,
+    attempts,
+    deliveries,
+    effects,
+    events,
+    requests,
+)
 
 WAITING_DELIVERIES = (DeliveryState.PENDING, DeliveryState.QUEUED, DeliveryState.RUNNING)
 WAITING_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.AMBIGUOUS)
+
+MAX_PARAMETERS = 10_000
+# SQLite takes 32,766 in one statement, PostgreSQL 65,535.
 
 View = dict[str, Any]  # one JSON object
 
@@ -28,8 +56,14 @@ class Filter:
     handler: str | None = None
     since: float | None = None  # Unix seconds, inclusive
     until: float | None = None  # Unix seconds, exclusive
-    after_id: int | None = None
     limit: int | None = None
+
+
+def in_parts(ids: Collection[int]) -> Iterator[list[int]]:
+    """Split ids, however many, into lists that a statement can take as parameters."""
+    each_once = sorted(set(ids))
+    for start in range(0, len(each_once), MAX_PARAMETERS):
+        yield each_once[start : start + MAX_PARAMETERS]
 
 
 def _has(table: Table, states: Collection[str]) -> ColumnElement[bool]:
@@ -53,17 +87,31 @@ EVENT_STATE = case(
 ).label("state")
 
 
-def list_events(db: Connection, wanted: Filter, *, newest_first: bool = True) -> list[View]:
-    """List events with their deliveries."""
-    order = events.c.id.desc() if newest_first else events.c.id
-    statement = (
-        select(events, EVENT_STATE)
-        .with_only_columns(*[column for column in events.c if column.name not in ("body", "headers")], EVENT_STATE)
-        .where(*_event_conditions(wanted))
-        .order_by(order)
-        .limit(wanted.limit)
-    )
-    rows = db.execute(statement).all()
+# Where the events of a state are among: found by the partial indexes, however long the history has grown.
+AMONG = {
+    EventState.DEAD: ((deliveries, DEAD), (effects, DEAD)),
+    EventState.FAILED: ((deliveries, WAITING),),
+    EventState.PENDING: (
+        (deliveries, WAITING),
+        (deliveries, QUEUED),
+        (deliveries, RUNNING),
+        (effects, DUE),
+        (effects, SENDING),
+    ),
+}
+
+
+def list_events(db: Connection, wanted: Filter) -> list[View]:
+    """List events with their deliveries, newest first."""
+    return _event_views(db, db.execute(_list(wanted).order_by(events.c.id.desc())).all())
+
+
+def _list(wanted: Filter) -> Select[Any]:
+    columns = [column for column in events.c if column.name not in ("body", "headers")]
+    return select(*columns, EVENT_STATE).where(*_event_conditions(wanted)).limit(wanted.limit)
+
+
+def _event_views(db: Connection, rows: Sequence[Row[Any]]) -> list[View]:
     owed = _deliveries_of(db, [row.id for row in rows])
     return [_event_view(row, owed[row.id]) for row in rows]
 
@@ -90,10 +138,19 @@ def get_body(db: Connection, event_id: int) -> bytes | None:
     return body
 
 
+def list_events_among(db: Connection, ids: Sequence[int], wanted: Filter) -> list[View]:
+    """List those of these events that match, oldest first."""
+    found: list[View] = []
+    for some in in_parts(ids):
+        rows = db.execute(_list(wanted).where(events.c.id.in_(some)).order_by(events.c.id)).all()
+        found += _event_views(db, rows)
+    return found
+
+
 def find_event(db: Connection, address: str) -> int | None:
     """Find an event by our id or by its external id (the newest, if a provider used one twice)."""
-    if address.isascii() and address.isdigit() and len(address) < len(str(2**63)):
-        found: int | None = db.execute(select(events.c.id).where(events.c.id == int(address))).scalar()
+    if (event_id := read_id(address)) is not None:
+        found: int | None = db.execute(select(events.c.id).where(events.c.id == event_id)).scalar()
         if found is not None:
             return found
     newest = select(func.max(events.c.id)).where(events.c.external_id == address)
@@ -101,15 +158,37 @@ def find_event(db: Connection, address: str) -> int | None:
     return newest_id
 
 
+def read_id(address: str) -> int | None:
+    """Read one of our own ids; None if it is something else, or more than a database can count."""
+    plain = address.isascii() and address.isdigit() and len(address) < len(str(2**63))
+    return int(address) if plain else None
+
+
 def missing_deliveries(db: Connection, ids: Collection[int]) -> list[int]:
     """Say which of these deliveries do not exist."""
-    found = set(db.execute(select(deliveries.c.id).where(deliveries.c.id.in_(ids))).scalars().all())
+    found: set[int] = set()
+    for some in in_parts(ids):
+        found.update(db.execute(select(deliveries.c.id).where(deliveries.c.id.in_(some))).scalars())
     return sorted(set(ids) - found)
 
 
-def last_event_id(db: Connection) -> int:
-    """Give the id of the newest event, or 0."""
-    return db.execute(select(func.max(events.c.id))).scalar() or 0
+def last_event_id(db: Connection, *, before: float | None = None) -> int:
+    """Give the id of the newest event, or of the newest that came in before a time (Unix seconds); or 0."""
+    statement = select(events.c.id).order_by(events.c.id.desc()).limit(1)
+    if before is not None:
+        statement = statement.where(events.c.received_at < before)
+    return db.execute(statement).scalar() or 0
+
+
+def event_ids_after(db: Connection, event_id: int, *, limit: int) -> list[int]:
+    """Give the ids of the events after this one, oldest first."""
+    statement = select(events.c.id).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
+    return list(db.execute(statement).scalars())
+
+
+def known_handlers(db: Connection) -> list[str]:
+    """Name the handlers that ever had a delivery."""
+    return list(db.execute(select(deliveries.c.handler).distinct().order_by(deliveries.c.handler)).scalars())
 
 
 def list_deliveries(db: Connection, wanted: Filter) -> list[View]:
@@ -167,8 +246,8 @@ def _event_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(_like(wanted.type))
     if wanted.state is not None:
         conditions.append(EVENT_STATE.element == wanted.state)
-    if wanted.after_id is not None:
-        conditions.append(events.c.id > wanted.after_id)
+        if among := AMONG.get(EventState(wanted.state)):
+            conditions.append(events.c.id.in_(union_all(*[select(t.c.event_id).where(where) for t, where in among])))
     return conditions
 
 
@@ -190,12 +269,13 @@ def _like(pattern: str) -> ColumnElement[bool]:
 
 def _deliveries_of(db: Connection, event_ids: Sequence[int], *, detailed: bool = False) -> dict[int, list[View]]:
     by_event: dict[int, list[View]] = defaultdict(list)
-    statement = select(deliveries).where(deliveries.c.event_id.in_(event_ids)).order_by(deliveries.c.id)
-    for row in db.execute(statement).all():
-        view = _delivery_view(row)
-        if detailed:
-            view["history"] = _attempts_of(db, row.id)
-        by_event[row.event_id].append(view)
+    for some in in_parts(event_ids):
+        statement = select(deliveries).where(deliveries.c.event_id.in_(some)).order_by(deliveries.c.id)
+        for row in db.execute(statement).all():
+            view = _delivery_view(row)
+            if detailed:
+                view["history"] = _attempts_of(db, row.id)
+            by_event[row.event_id].append(view)
     return by_event
 
 

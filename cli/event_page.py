@@ -1,0 +1,79 @@
+"""The page that `events get` shows."""
+
+from collections.abc import Iterator
+
+from cli.show import Line, Part, View, cell, clean, long_time, print_lines
+
+LABEL_CHARS = 17
+INDENT = "  "
+
+
+def print_event(view: View) -> None:
+    """Print everything that is known of an event but its body."""
+    print_lines(_lines(view))
+
+
+def _lines(view: View) -> Iterator[Line]:
+    yield [Part(f"event {view['id']}", "bold"), Part("  "), cell("state", view["state"])]
+    for label, text in _facts(view):
+        if text:
+            yield [Part(f"{INDENT}{label:<{LABEL_CHARS}}"), Part(clean(text))]
+    for delivery in view["deliveries"]:
+        yield from _delivery(delivery)
+    for effect in view["effects"]:
+        yield from _effect(effect)
+    yield []
+    yield [Part("headers", "bold")]
+    for name, value in view["headers"].items():
+        yield [Part(f"{INDENT}{clean(name)}: {clean(value)}")]
+
+
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    yield "source", view["source"]
+    yield "external id", view["external_id"]
+    yield "type", view["type"]
+    yield "received at", long_time(view["received_at"])
+    yield "account", view["account"] or ""
+    yield "livemode", "" if view["livemode"] is None else str(view["livemode"]).lower()
+    yield "flaw", view["flaw"] or ""
+    yield "secret position", f"{view['secret_position']}{' (the newest)' if not view['secret_position'] else ''}"
+    yield "body", f"{view['body_size']} bytes of {view['content_type']}"
+    yield "", f"sha256 {view['body_sha256']}"
+
+
+def _delivery(delivery: View) -> Iterator[Line]:
+    yield []
+    yield [
+        Part(f"delivery {delivery['id']}", "bold"),
+        Part(f"  {delivery['handler']}  "),
+        cell("state", delivery["state"]),
+        Part(f"  due {long_time(delivery['due_at'])}" if delivery["state"] in ("failed", "pending") else ""),
+    ]
+    for attempt in delivery["history"]:
+        yield [
+            Part(f"{INDENT}attempt {attempt['number']:<3} {attempt['trigger']:<10} "),
+            Part(f"{long_time(attempt['finished_at'])}  "),
+            cell("outcome", attempt["outcome"]),
+        ]
+        yield from _error(attempt["error"])
+    if delivery["state"] in ("failed", "dead"):
+        yield [Part(f"{INDENT}run it again: hookline retry {delivery['id']}", "dim")]
+
+
+def _effect(effect: View) -> Iterator[Line]:
+    yield []
+    yield [
+        Part(f"effect {effect['id']}", "bold"),
+        Part(f"  {clean(effect['channel'])}  "),
+        cell("state", effect["state"]),
+        Part(f"  {long_time(effect['finished_at'])}" if effect["finished_at"] else ""),
+    ]
+    yield from ([Part(f"{INDENT}{clean(line)}")] for line in effect["text"].splitlines())
+    yield [Part(f"{INDENT}key {clean(effect['key'])}", "dim")]
+    yield from _error(effect["last_error"])
+
+
+def _error(text: str | None) -> Iterator[Line]:
+    """Print an error whole, each of its lines for itself."""
+    for line in (text or "").splitlines():
+        yield [Part(f"{INDENT}{INDENT}{clean(line)}", "red")]
