@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy import URL
 
 from config.database import make_engine
 from ledger.migrate import upgrade
 from ledger.store import Ledger
+
+
+# No time limits: a busy machine is not a wrong result.
+settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hookline")
 
 
 @pytest.fixture(scope="session", autouse=True)

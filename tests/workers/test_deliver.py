@@ -299,7 +299,7 @@ def test_a_message_for_a_delivery_that_does_not_exist_does_nothing(bench: Bench)
 STEPS = st.lists(st.sampled_from(["ok", "fail", "later", "dead"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=st.lists(STEPS, min_size=1, max_size=6))
 def test_whatever_handlers_do_every_delivery_ends_done_or_dead_and_each_attempt_is_recorded(
     bench: Bench,
