@@ -1,0 +1,160 @@
+"""A provider that sends webhooks, many at once, and keeps a record of its own of what it was answered."""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.cli.dev.waiting import wait_until
+from tests.system.parcel import Parcel
+
+ANSWER_S = 10.0
+# GitHub's patience; Slack has three seconds, which the tests about Slack measure.
+
+REST_S = 0.3
+# After a refused connection: providers do not hammer either.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one attempt. No status: no answer came."""
+
+    external_id: str
+    status: int | None
+    body: str
+    retry_after: str | None = None
+    took_s: float
+
+    @property
+    def accepted(self) -> bool:
+        """A 2xx: it is on disk, and it will be handled."""
+        return self.status is not None and httpx.codes.is_success(self.status)
+
+    @property
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
+
+
+class Record:
+    """The file of attempts and answers: what is in it stays in it, whatever dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, lines: Iterable[dict[str, object]]) -> None:
+        with self.path.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def attempted(self) -> set[str]:
+        return {line["external_id"] for line in self._lines() if line["what"] == "attempt"}
+
+    def accepted(self) -> set[str]:
+        """Give what was answered with a 2xx."""
+        return {line["external_id"] for line in self._lines() if line["what"] == "answer" and line["accepted"]}
+
+
+class Load:
+    """A stream of webhooks that goes on until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.stopping = threading.Event()
+
+    def accepted(self) -> int:
+        return sum(answer.accepted for answer in self.answers)
+
+    def wait_for_accepted(self, count: int, *, timeout_s: float = 30.0) -> None:
+        """Wait until so many more were answered with a 2xx."""
+        wanted = self.accepted() + count
+        wait_until(lambda: self.accepted() >= wanted, timeout_s=timeout_s)
+
+    def wait_for_refused(self, count: int, *, timeout_s: float = 30.0) -> None:
+        """Wait until so many more were not answered with a 2xx."""
+        wanted = len(self.answers) - self.accepted() + count
+        wait_until(lambda: len(self.answers) - self.accepted() >= wanted, timeout_s=timeout_s)
+
+
+class Sender:
+    """Signs and posts to one service."""
+
+    def __init__(self, url: str, record: Path) -> None:
+        self._url = url
+        self.record = Record(record)
+
+    def send(self, parcel: Parcel, *, secret: str | None = None) -> Answer:
+        """Send one."""
+        return self.send_all([parcel], secret=secret)[0]
+
+    def send_all(self, parcels: Sequence[Parcel], *, at_once: int = 50, secret: str | None = None) -> list[Answer]:
+        """Send all of them, up to `at_once` at a time. Give the answers in the same order."""
+        return asyncio.run(self._send_all(parcels, at_once, secret))
+
+    @contextmanager
+    def load(self, make: Callable[[], Parcel], *, at_once: int = 20, pause_s: float = 0.0) -> Iterator[Load]:
+        """Send without end from `at_once` senders while the block runs."""
+        load = Load()
+        thread = threading.Thread(target=lambda: asyncio.run(self._stream(load, make, at_once, pause_s)), name="load")
+        thread.start()
+        try:
+            yield load
+        finally:
+            load.stopping.set()
+            thread.join()
+
+    async def _send_all(self, parcels: Sequence[Parcel], at_once: int, secret: str | None) -> list[Answer]:
+        turns = asyncio.Semaphore(at_once)
+        async with self._client(at_once) as client:
+
+            async def in_turn(parcel: Parcel) -> Answer:
+                async with turns:
+                    return await self._post(client, parcel, secret)
+
+            return await asyncio.gather(*map(in_turn, parcels))
+
+    async def _stream(self, load: Load, make: Callable[[], Parcel], at_once: int, pause_s: float) -> None:
+        async with self._client(at_once) as client:
+
+            async def one_after_the_other() -> None:
+                while not load.stopping.is_set():
+                    answer = await self._post(client, make(), None)
+                    load.answers.append(answer)
+                    await asyncio.sleep(pause_s if answer.status is not None else max(pause_s, REST_S))
+
+            await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+
+    async def _post(self, client: httpx.AsyncClient, parcel: Parcel, secret: str | None) -> Answer:
+        self.record.append([{"what": "attempt", "external_id": parcel.external_id, "at": time.time()}])
+        began = time.monotonic()
+        try:
+            answer = await client.post(parcel.path, content=parcel.body, headers=parcel.sign(secret))
+        except httpx.HTTPError as error:
+            status, body, retry_after = None, type(error).__name__, None
+        else:
+            status, body, retry_after = answer.status_code, answer.text, answer.headers.get("retry-after")
+        seen = Answer(
+            external_id=parcel.external_id,
+            status=status,
+            body=body,
+            retry_after=retry_after,
+            took_s=time.monotonic() - began,
+        )
+        self.record.append([{"what": "answer", "at": time.time(), "accepted": seen.accepted, **asdict(seen)}])
+        return seen
+
+    def _client(self, at_once: int) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+        return httpx.AsyncClient(base_url=self._url, limits=limits, timeout=ANSWER_S, trust_env=False)

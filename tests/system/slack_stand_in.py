@@ -1,0 +1,266 @@
+"""Stands in for the Slack API on loopback: as strict as the real one where we use it, and as troublesome if told so.
+
+Sources: docs.slack.dev, "chat.postMessage", "conversations.history", "Block Kit", "Rate limits"; slack_sdk 3.47.0,
+which posts messages as JSON and asks for history with a form.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tests.system.service import unused_port
+from tests.system.slack_rules import problem_with
+
+TOKEN = "xoxb-of-the-system-tests"
+
+FINANCE, ENGINEERING = "#finance", "#engineering"
+CHANNELS = {FINANCE: "C0QKFINAN1", ENGINEERING: "C0QKENGIN1"}
+
+HOLD_S = 60.0
+
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A message that is in a channel."""
+
+    channel: str  # its name
+    ts: str
+    arguments: Arguments
+    visible: bool = True  # in the channel's history
+
+    @property
+    def text(self) -> str:
+        return str(self.arguments["text"])
+
+    @property
+    def key(self) -> str:
+        return str(self.arguments["metadata"]["event_payload"]["key"])
+
+    @property
+    def says(self) -> str:
+        """All of it, as JSON."""
+        return json.dumps(dict(self.arguments), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of the API."""
+
+    method: str
+    arguments: Arguments
+    at: float  # monotonic seconds
+    status: int  # 0: no answer
+
+
+@dataclass(slots=True, kw_only=True)
+class Trouble:
+    """What goes wrong with one call of chat.postMessage.
+
+    Attributes:
+        status: answer with this instead of posting.
+        retry_after_s: with a status of 429.
+        takes: the message gets into the channel; without it Slack never had it.
+        visible: it can be seen in the channel's history.
+        answers: an answer is sent at the end; without it the connection is dropped.
+        hold: do nothing more until `release` is set.
+
+    """
+
+    status: int = 200
+    retry_after_s: int = 0
+    takes: bool = False
+    visible: bool = True
+    answers: bool = True
+    hold: bool = False
+    reached: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+
+
+class SlackStandIn:
+    """A workspace with two channels, and all that was ever posted there."""
+
+    def __init__(self, *, token: str = TOKEN) -> None:
+        self.token = token
+        self.port = unused_port()
+        self.posts: list[Post] = []
+        self.calls: list[Call] = []
+        self.refused: list[tuple[str, Arguments]] = []
+        self.page_size = 200
+        self.trouble: deque[Trouble] = deque()
+        self._lock = threading.Lock()
+        self._held: list[Trouble] = []
+        self._busy: dict[str, tuple[float, int]] = {}
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._last_ts = 0.0
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes a service use it."""
+        return {"SLACK_BOT_TOKEN": self.token, "SLACK_API_URL": f"http://127.0.0.1:{self.port}/api/"}
+
+    def start(self) -> None:
+        self._server = _Server(("127.0.0.1", self.port), self.answer)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="slack")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Be down: nobody listens."""
+        if self._server is None or self._thread is None:
+            return
+        self.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server = None
+
+    def release(self) -> None:
+        """Go on with all calls that are held."""
+        for held in self._held:
+            held.release.set()
+
+    def expect(self, trouble: Trouble) -> Trouble:
+        """Have trouble with the next message (one each)."""
+        self.trouble.append(trouble)
+        return trouble
+
+    def be_busy(self, channel: str, *, after_s: int) -> None:
+        """Answer 429 to all posts to a channel, for as long as is said in Retry-After."""
+        self._busy[channel] = (time.monotonic() + after_s, after_s)
+
+    def posts_of(self, key: str) -> list[Post]:
+        """Give the messages of one effect, by its business key."""
+        return [post for post in self.posts if post.key == key]
+
+    def posts_about(self, text: str) -> list[Post]:
+        return [post for post in self.posts if text in post.says]
+
+    def calls_of(self, method: str, *, status: int | None = None) -> list[Call]:
+        return [call for call in self.calls if call.method == method and status in (None, call.status)]
+
+    def answer(self, request: "_Request") -> None:
+        """Answer one request."""
+        method = request.path.removeprefix("/api/")
+        arguments, problem = self._read(request, method)
+        if problem is not None:
+            self.refused.append((problem, arguments))
+            self._reply(request, method, arguments, {"ok": False, "error": problem})
+        elif method == "chat.postMessage":
+            self._post(request, arguments)
+        else:
+            self._reply(request, method, arguments, self._history(arguments))
+
+    def _read(self, request: "_Request", method: str) -> tuple[Arguments, str | None]:
+        body = request.rfile.read(int(request.headers["content-length"] or 0))
+        content_type = str(request.headers["content-type"]).partition(";")[0]
+        if request.headers["authorization"] != f"Bearer {self.token}":
+            return {}, "invalid_auth"
+        if method == "chat.postMessage" and content_type == JSON_TYPE:
+            arguments = json.loads(body)
+            return arguments, problem_with(arguments, CHANNELS)
+        if method == "conversations.history" and content_type == FORM_TYPE:
+            question = dict(parse_qsl(body.decode(), strict_parsing=True))
+            return question, None if question.get("channel") in CHANNELS.values() else "channel_not_found"
+        return {}, "unknown_method" if method not in {
+            "chat.postMessage",
+            "conversations.history",
+        } else "invalid_arguments"
+
+    def _post(self, request: "_Request", arguments: Arguments) -> None:
+        trouble = self._trouble_with(arguments["channel"])
+        post = self._take(arguments, visible=trouble.visible) if trouble.takes else None
+        trouble.reached.set()
+        if trouble.hold:
+            trouble.release.wait(HOLD_S)
+        if not trouble.answers:
+            self._note("chat.postMessage", arguments, 0)
+        elif post is None:
+            headers = {"Retry-After": str(trouble.retry_after_s)} if trouble.retry_after_s else {}
+            content = {"ok": False, "error": "ratelimited" if trouble.retry_after_s else "internal_error"}
+            self._note("chat.postMessage", arguments, trouble.status)
+            request.reply(trouble.status, headers, content)
+        else:
+            self._reply(request, "chat.postMessage", arguments, _receipt(post))
+
+    def _trouble_with(self, channel: str) -> Trouble:
+        with self._lock:
+            until, after_s = self._busy.get(channel, (0.0, 0))
+            if time.monotonic() < until:
+                return Trouble(status=429, retry_after_s=after_s)
+            trouble = self.trouble.popleft() if self.trouble else Trouble(takes=True)
+            self._held.append(trouble)
+            return trouble
+
+    def _take(self, arguments: Arguments, *, visible: bool) -> Post:
+        with self._lock:
+            self._last_ts = max(time.time(), self._last_ts + 0.000001)
+            post = Post(channel=arguments["channel"], ts=f"{self._last_ts:.6f}", arguments=arguments, visible=visible)
+            self.posts.append(post)
+            return post
+
+    def _history(self, question: Arguments) -> dict[str, Any]:
+        if question.get("include_all_metadata") not in ("1", "true"):
+            return {"ok": False, "error": "these tests look for metadata"}
+        oldest = float(question.get("oldest", 0))
+        found = [
+            {"type": "message", "ts": post.ts, "text": post.text, "metadata": post.arguments["metadata"]}
+            for post in reversed(self.posts)
+            if CHANNELS[post.channel] == question["channel"] and post.visible and float(post.ts) > oldest
+        ]
+        start = int(question.get("cursor", 0))
+        end = start + min(self.page_size, int(question.get("limit", 100)))
+        more = {"response_metadata": {"next_cursor": str(end)}} if end < len(found) else {}
+        return {"ok": True, "messages": found[start:end], "has_more": end < len(found), **more}
+
+    def _reply(self, request: "_Request", method: str, arguments: Arguments, content: Mapping[str, Any]) -> None:
+        self._note(method, arguments, 200)
+        request.reply(200, {}, content)
+
+    def _note(self, method: str, arguments: Arguments, status: int) -> None:
+        self.calls.append(Call(method=method, arguments=arguments, at=time.monotonic(), status=status))
+
+
+def _receipt(post: Post) -> dict[str, Any]:
+    message = {"type": "message", "ts": post.ts, "text": post.text, "bot_id": "B0QKHOOKL1"}
+    return {"ok": True, "channel": CHANNELS[post.channel], "ts": post.ts, "message": message}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that closing waits for them
+
+    def __init__(self, address: tuple[str, int], answer: Callable[["_Request"], None]) -> None:
+        super().__init__(address, _Request)
+        self.answer = answer
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        try:
+            self.server.answer(self)
+        except ConnectionError:  # who asked has been killed, or has stopped waiting
+            self.close_connection = True
+
+    def reply(self, status: int, headers: Mapping[str, str], content: Mapping[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        always = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
+        for name, value in {**headers, **always}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name for it
+        """Say nothing."""

@@ -1,0 +1,77 @@
+"""`hookline retry` and `hookline replay`, on a service that runs."""
+
+import json
+import logging
+from pathlib import Path
+
+from tests.system.conftest import House, MakeService
+from tests.system.parcel import make_dispute, make_parcel
+from tests.system.sender import Sender
+from tests.system.slack_stand_in import SlackStandIn
+
+log = logging.getLogger(__name__)
+
+GIVES_UP = """
+from handlers.errors import GiveUp
+from handlers.router import handler
+
+
+@handler(source="stripe", types=["payout.paid"])
+def payout(event, ctx):
+    raise GiveUp("nobody has written this yet")
+"""
+
+WORKS = """
+from handlers.router import handler
+
+
+@handler(source="stripe", types=["payout.paid"])
+def payout(event, ctx):
+    ctx.post(event, key=f"paid:{event.external_id}", channel=ctx.channels.finance, text="A payout is paid", blocks=[])
+"""
+
+
+def test_a_replay_runs_the_handlers_again_and_posts_nothing_twice(house: House) -> None:
+    service = house.service
+    parcel = make_dispute()
+    dispute = json.loads(parcel.body)["data"]["object"]["id"]
+    house.sender.send(parcel)
+    service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
+
+    replayed = service.cli("replay", parcel.external_id, "--json")
+
+    assert replayed.returncode == 0, replayed.stderr
+    deliveries = service.ledger.deliveries(parcel.external_id)
+    assert json.loads(replayed.stdout)["deliveries"] == [row["id"] for row in deliveries]
+    service.wait_for(lambda: [row["attempts"] for row in service.ledger.deliveries(parcel.external_id)] == [2, 2])
+    service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
+    for delivery in deliveries:
+        history = [(row["trigger"], row["outcome"]) for row in service.ledger.attempts(delivery["id"])]
+        assert history == [("initial", "done"), ("replay", "done")]
+    assert len(service.ledger.rows("SELECT * FROM disputes WHERE id = ?", dispute)) == 1
+    assert [row["attempts"] for row in service.ledger.effects(parcel.external_id)] == [1]
+    assert len(house.slack.posts_about(dispute)) == 1
+
+
+def test_a_dead_delivery_is_retried_when_its_handler_is_mended(
+    service_with: MakeService, slack: SlackStandIn, tmp_path: Path
+) -> None:
+    service = service_with(handlers={"paid": GIVES_UP})
+    sender = Sender(service.url, tmp_path / "sender.jsonl")
+    service.start()
+    parcel = make_parcel("stripe", "payout.paid")
+    sender.send(parcel)
+    service.wait_for(lambda: [row["state"] for row in service.ledger.deliveries(parcel.external_id)] == ["dead"])
+    (dead,) = service.ledger.deliveries(parcel.external_id)
+    assert (dead["attempts"], dead["last_error"]) == (1, "nobody has written this yet")
+    (service.checkout / "handlers" / "paid.py").write_text(WORKS)
+    log.info("the worker ended %.1f s after SIGTERM", service["worker"].stop())
+    service.start("worker")
+
+    retried = service.cli("retry", str(dead["id"]))
+
+    assert retried.returncode == 0, retried.stderr
+    service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
+    history = [(row["trigger"], row["outcome"]) for row in service.ledger.attempts(dead["id"])]
+    assert history == [("initial", "dead"), ("retry", "done")]
+    assert [post.text for post in slack.posts] == ["A payout is paid"]

@@ -1,0 +1,81 @@
+"""Forged and broken messages in the queues: they do nothing, and all others are handled."""
+
+import logging
+
+from tests.system.broker import make_message, push, valkey
+from tests.system.parcel import make_dispute
+from tests.system.sender import Sender
+from tests.system.service import VALKEY, Service
+from tests.system.slack_stand_in import SlackStandIn
+
+log = logging.getLogger(__name__)
+
+WRONG = [
+    make_message(),
+    make_message([1], [2]),
+    make_message(["1"]),
+    make_message([1.5]),
+    make_message([True]),
+    make_message([-1]),
+    make_message([2**63]),
+    make_message([2**70]),
+    make_message([[1]]),
+    make_message({"1": 2}),
+    make_message("1"),
+    make_message(None),
+    make_message(list(range(1, 100_000))),
+    make_message([1], evil=1),
+    make_message([4711]),
+    make_message([1], actor="send"),
+    make_message([1], actor="os.system"),
+    make_message("rm -rf /", actor=""),
+]
+
+UNREADABLE = [b"not JSON", b"\xff\xfe", b"[]", b"null", b"{}", b'{"queue_name": "payments"}', b'"deliver"']
+
+ANNOUNCED_AGAIN_S = 90.0
+# What Dramatiq had fetched together with an unreadable message is announced again after 10 s, or 20 s, or 40 s.
+
+
+def test_forged_messages_do_nothing_and_the_others_are_handled(
+    service: Service, sender: Sender, slack: SlackStandIn
+) -> None:
+    service.start()
+    done = make_dispute()
+    sender.send(done)
+    service.wait_for(lambda: service.ledger.is_done(done.external_id))
+    over = service.ledger.column("SELECT id FROM deliveries")
+
+    with valkey(service) as client:
+        for message in [*WRONG, *(make_message([each]) for each in over), make_message(over)]:
+            push(client, message)
+        new = make_dispute()
+        sender.send(new)
+        service.wait_for(lambda: client.llen("hookline:payments") == 0)
+    service.wait_until_idle()
+    assert service["worker"].runs()
+    service["worker"].stop()  # when it has ended, it has done all that it had fetched
+    assert all(service.ledger.column("SELECT state = 'done' AND attempts = 1 FROM deliveries"))
+    assert service.ledger.value("SELECT count(*) FROM attempts") == 4
+    assert len(slack.posts) == 2
+
+
+def test_what_is_fetched_together_with_unreadable_messages_is_handled_all_the_same(
+    service: Service, sender: Sender, slack: SlackStandIn
+) -> None:
+    service.start(VALKEY, "web", "sweeper")
+    disputes = [make_dispute() for _ in range(10)]
+    with valkey(service) as client:
+        sender.send_all(disputes[:5])
+        for data in UNREADABLE:
+            push(client, data)
+        sender.send_all(disputes[5:])
+
+    service.start("worker")
+
+    took_s = service.wait_until_idle(timeout_s=ANNOUNCED_AGAIN_S)
+    again = service.ledger.rung_twice()
+    log.info("all handled after %.1f s, %s of them announced again", took_s, again)
+    assert all(service.ledger.column("SELECT state = 'done' AND attempts = 1 FROM deliveries"))
+    assert again > 0
+    assert len(slack.posts) == len(disputes)
