@@ -180,8 +180,8 @@ def _meaning(error: SlackApiError) -> Exception:
         return Failed(f"Slack answered {status}")
     if not isinstance(code, str) or not ERROR_CODE.fullmatch(code):
         return AnswerLost(f"Slack answered {status} with something that is no answer")
-    if code in CANNOT_LOOK and "history" in answer.api_url:
-        return CannotLook(code)
+    if "history" in answer.api_url and code in CANNOT_LOOK | HOPELESS:
+        return CannotLook(code)  # the question is refused, not the message
     return Refused(f"Slack refused it: {code}") if code in HOPELESS else Failed(f"Slack answered {code}")
 
 

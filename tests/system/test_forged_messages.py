@@ -27,14 +27,13 @@ WRONG = [
     make_message([1], evil=1),
     make_message([4711]),
     make_message([1], actor="send"),
+    make_message([1], queue="nowhere"),
+    make_message([1], queue="default"),
     make_message([1], actor="os.system"),
     make_message("rm -rf /", actor=""),
 ]
 
 UNREADABLE = [b"not JSON", b"\xff\xfe", b"[]", b"null", b"{}", b'{"queue_name": "payments"}', b'"deliver"']
-
-ANNOUNCED_AGAIN_S = 90.0
-# What Dramatiq had fetched together with an unreadable message is announced again after 10 s, or 20 s, or 40 s.
 
 
 def test_forged_messages_do_nothing_and_the_others_are_handled(
@@ -73,9 +72,7 @@ def test_what_is_fetched_together_with_unreadable_messages_is_handled_all_the_sa
 
     service.start("worker")
 
-    took_s = service.wait_until_idle(timeout_s=ANNOUNCED_AGAIN_S)
-    again = service.ledger.rung_twice()
-    log.info("all handled after %.1f s, %s of them announced again", took_s, again)
+    took_s = service.wait_until_idle()
+    log.info("all handled after %.1f s", took_s)
     assert all(service.ledger.column("SELECT state = 'done' AND attempts = 1 FROM deliveries"))
-    assert again > 0
     assert len(slack.posts) == len(disputes)
