@@ -42,7 +42,7 @@ def create_app() -> FastAPI:
     try:
         return make_app(os.environ)
     except ConfigError as error:
-        sys.exit(f"hookline: {error}")
+        sys.exit(f"hookline: {' '.join(str(error).split())}")
 
 
 def make_app(environ: Mapping[str, str]) -> FastAPI:
@@ -81,7 +81,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         rejections.stop()
         ledger.close()
 
-    app = FastAPI(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan)
+    # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
+    app = FastAPI(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
     app.add_exception_handler(HTTPException, _as_problem)
     router, answers, budget = load_router(), Answers(ledger), Budget()
     for provider in providers:

@@ -12,6 +12,13 @@ from receivers.provider import MIB, Headers, Rejected
 READ_TIMEOUT_S = 10.0
 MAX_IN_FLIGHT_BYTES = 128 * MIB
 
+FREE_BYTES = 64 * 1024
+# The beginning of each body is not counted: else a handful of large ones, which need no right signature to be read,
+# would have every other request refused. uvicorn holds as much of each connection anyway.
+
+MAX_LENGTH_DIGITS = 18
+# Python's int() raises from 4,301 digits on; leading zeros get that many past the parser.
+
 
 class Budget:
     """How many bytes of bodies this process may hold at a time."""
@@ -43,11 +50,12 @@ class Share:
         self._budget = budget
         self.taken = 0
 
-    def grow(self, size: int) -> None:
-        """Take more. Raises Rejected when the budget is used up."""
-        if not self._budget.take(size):
+    def grow_to(self, size: int) -> None:
+        """Take what a body of this size costs. Raises Rejected when the budget is used up."""
+        more = max(0, size - FREE_BYTES) - self.taken
+        if not self._budget.take(more):
             raise Rejected("too_many_bodies", HTTPStatus.SERVICE_UNAVAILABLE)
-        self.taken += size
+        self.taken += more
 
 
 async def read_body(request: Request, headers: Headers, max_bytes: int, share: Share) -> bytes:
@@ -55,11 +63,10 @@ async def read_body(request: Request, headers: Headers, max_bytes: int, share: S
 
     Raises:
         Rejected: larger than `max_bytes` (413, at once if the sender says so beforehand), not complete within
-            READ_TIMEOUT_S (408), or there are too many bodies in flight (503).
+            READ_TIMEOUT_S (408), there are too many bodies in flight, or this process ends (503).
 
     """
-    announced = headers.get(b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
+    if _announced_size(headers) > max_bytes:
         raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
@@ -68,6 +75,13 @@ async def read_body(request: Request, headers: Headers, max_bytes: int, share: S
         raise Rejected("body_too_slow", HTTPStatus.REQUEST_TIMEOUT) from None
     except ClientDisconnect:
         raise Rejected("body_cut_off", HTTPStatus.REQUEST_TIMEOUT) from None
+    except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
+        raise Rejected("shutting_down", HTTPStatus.SERVICE_UNAVAILABLE) from None
+
+
+def _announced_size(headers: Headers) -> int:
+    length = headers.get(b"content-length") or b""
+    return int(length) if length.isdigit() and len(length) <= MAX_LENGTH_DIGITS else 0
 
 
 async def _bounded(request: Request, max_bytes: int, share: Share) -> AsyncIterator[bytes]:
@@ -77,5 +91,5 @@ async def _bounded(request: Request, max_bytes: int, share: Share) -> AsyncItera
         size += len(chunk)
         if size > max_bytes:
             raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        share.grow(len(chunk))
+        share.grow_to(size)
         yield chunk

@@ -3,12 +3,16 @@
 import re
 from http import HTTPStatus
 
+from config.logs import SECRETS
 from receivers.provider import Headers, Rejected
 
 MAX_HEADERS = 64
 MAX_VALUE_CHARS = 1_024
 
-PRIVATE = re.compile(r"authorization|cookie|secret|token|password|passwd|api-?key|credential")
+MAX_CHARS = 8_192
+# Of all of them together: anybody can have 10,000 rejections kept, and they should not fill a disk.
+
+PRIVATE = re.compile(r"auth|cookie|secret|token|passw|api[-_]?key|access[-_]?key|credential|session|jwt")
 # Whatever a proxy or a confused sender put there: it is not ours to keep.
 
 REDACTED = "[redacted]"
@@ -34,11 +38,15 @@ def content_type_of(headers: Headers, allowed: frozenset[str]) -> str:
 def kept_headers(headers: Headers, *, without: bytes | None = None) -> dict[str, str]:
     """Give what is kept of the headers: bounded, printable, without secrets; repeated ones joined by commas."""
     kept: dict[str, str] = {}
+    left = MAX_CHARS
     for raw_name, raw_value in headers.raw[:MAX_HEADERS]:
         if raw_name == without:
             continue
         name = _printable(raw_name)
-        value = REDACTED if PRIVATE.search(name) else _printable(raw_value)
+        value = REDACTED if PRIVATE.search(name) else SECRETS.sub(REDACTED, _printable(raw_value))
+        left -= len(name) + len(value)
+        if left < 0:
+            break
         kept[name] = f"{kept[name]}, {value}"[:MAX_VALUE_CHARS] if name in kept else value
     return kept
 

@@ -12,7 +12,6 @@ from config.database import make_engine
 from ledger.migrate import upgrade
 from ledger.store import Ledger
 
-
 # No time limits: a busy machine is not a wrong result.
 settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hookline")
