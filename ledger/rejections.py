@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
@@ -79,7 +80,7 @@ class RejectionLog:
             try:
                 with self._ledger.write() as db:
                     db.execute(insert(requests), rows)
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, SQLAlchemyError) as error:  # nothing may end this thread
                 log.warning("rejections not kept", reason=str(error), count=len(rows))
 
 

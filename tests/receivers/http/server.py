@@ -1,0 +1,156 @@
+"""The web process as the Procfile starts it, on a port and a ledger of its own; nothing answers at its REDIS_URL."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import make_url
+
+from cli.dev.procfile import read_procfile
+from config.database import make_engine
+from config.settings import CHECKOUT
+from ledger.migrate import upgrade
+from ledger.store import Ledger
+from ledger.views import get_event
+from tests.cli.dev.waiting import wait_until
+from tests.receivers.http.webhooks import OLD_SECRETS, SECRETS, Webhook
+
+START_S = 30.0
+ANSWER_S = 30.0
+# How long a test waits before it calls something hung. No test claims that anything is as slow as this.
+
+
+class Server:
+    """One web process."""
+
+    def __init__(
+        self, directory: Path, environ: Mapping[str, str] | None = None, *, without: Collection[str] = ()
+    ) -> None:
+        self.ledger = directory / "ledger.db"
+        self.port = unused_port()
+        everything = web_environ(directory, self.ledger, self.port) | dict(environ or {})
+        self.environ = {name: value for name, value in everything.items() if name not in without}
+        self._printed = directory / "web.out"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=ANSWER_S)
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        self.migrate()
+        with self._printed.open("wb") as printed:
+            self._process = subprocess.Popen(
+                web_command(),
+                cwd=CHECKOUT,
+                env=self.environ,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(
+            lambda: self.answers() or self._process is None or self._process.poll() is not None, timeout_s=START_S
+        )
+        assert self.answers(), self.printed()
+
+    def migrate(self) -> None:
+        engine = make_engine(make_url(f"sqlite:///{self.ledger}"))
+        upgrade(engine)
+        engine.dispose()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def answers(self) -> bool:
+        try:
+            return self.http.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def close(self) -> None:
+        self.http.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def post(self, webhook: Webhook, *, content: bytes | Iterator[bytes] | None = None) -> httpx.Response:
+        body = webhook.body if content is None else content
+        return self.http.post(webhook.path, content=body, headers=webhook.headers)
+
+    def printed(self) -> str:
+        return self._printed.read_text(encoding="utf-8")
+
+    def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:  # what SQLite can hold
+        """Read the ledger."""
+        with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(statement, values)]
+
+    def count(self, table: str) -> int:
+        return int(self.rows(f"SELECT count(*) AS number FROM {table}")[0]["number"])
+
+    def event(self, event_id: int) -> dict[str, Any]:
+        """Give an event as the CLI shows it."""
+        ledger = Ledger(make_engine(make_url(f"sqlite:///{self.ledger}")))
+        with ledger.read() as db:
+            found = get_event(db, event_id)
+        ledger.close()
+        assert found is not None
+        return found
+
+    def body_of(self, event_id: int) -> bytes:
+        return bytes(self.rows("SELECT body FROM events WHERE id = ?", event_id)[0]["body"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from writing to the ledger, as a backup or a shell could."""
+        with closing(sqlite3.connect(self.ledger, isolation_level=None)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            yield
+            db.execute("ROLLBACK")
+
+    def forget_peak_memory(self) -> int:
+        """Measure `peak_memory_bytes` from now on, and give what it is now."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+        return self.peak_memory_bytes()
+
+    def peak_memory_bytes(self) -> int:
+        """Give the most that the process held in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
+
+def web_command(checkout: Path = CHECKOUT) -> list[str]:
+    return ["sh", "-c", f"exec {read_procfile(checkout / 'Procfile')['web']}"]
+
+
+def web_environ(directory: Path, ledger: Path, port: int) -> dict[str, str]:
+    """Give a production environment, with nothing in it but what is named here."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOOKLINE_DATA_DIR": str(directory),
+        "DATABASE_URL": f"sqlite:///{ledger}",
+        "REDIS_URL": f"redis://127.0.0.1:{unused_port()}/0",
+        "PORT": str(port),
+        "STRIPE_WEBHOOK_SECRET": _both("stripe"),
+        "GITHUB_WEBHOOK_SECRET": _both("github"),
+        "SLACK_SIGNING_SECRET": _both("slack"),
+    }
+
+
+def _both(source: str) -> str:
+    return f"{SECRETS[source]},{OLD_SECRETS[source]}"
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
