@@ -1,10 +1,15 @@
 """Show an alert on the console, for a Hookline that has no Slack to send it to."""
 
+import html
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from config.logs import CONTROL
 from ledger.effects import Effect
+
+LABEL = re.compile(r"^\*(.+)\*\n")
+LINK = re.compile(r"<(https://[^|>]+)\|([^>]+)>")
 
 HINT = "kept, not sent: set SLACK_BOT_TOKEN to post alerts"
 
@@ -22,4 +27,8 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(text, dict):  # a button has its label one level deeper
             text = text.get("text")
         if isinstance(text, str):
-            yield from text.split("\n")
+            yield from _as_plain(text).split("\n")
+
+
+def _as_plain(mrkdwn: str) -> str:
+    return html.unescape(LINK.sub(r"\2: \1", LABEL.sub(r"\1: ", mrkdwn)))
