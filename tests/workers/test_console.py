@@ -5,7 +5,7 @@ import pytest
 from ledger.effects import Effect
 from workers.console import render
 
-BLOCKS = [
+BLOCKS: list[dict[str, object]] = [
     {"type": "header", "text": {"type": "plain_text", "text": "Dispute opened: $49.00"}},
     {"type": "section", "fields": [{"type": "mrkdwn", "text": "*Reason*\nfraud &amp; <b>"}]},
     {"type": "section", "text": {"type": "mrkdwn", "text": "<https://dashboard.stripe.com/x|Open in Stripe>"}},
