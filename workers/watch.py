@@ -22,6 +22,7 @@ BEAT_INTERVAL_S = 5.0
 STUCK_AFTER_S = 20.0
 # After its limit. What is still running then hangs where Python cannot interrupt it.
 
+STRIKE_AGAIN_S = 1.0
 INTERRUPT_POLL_S = 0.01
 
 EXIT_STATUS = 70
@@ -36,10 +37,13 @@ class RanTooLong(Interrupt):
     """Raised in a thread, wherever it is, when the time that `Watch.limit` gave it is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Limit:
     thread_id: int
     until: float  # monotonic seconds
+    strike_at: float  # monotonic seconds; again, if an interrupt got lost
+    struck: bool = False
+    done: bool = False
 
 
 class Watch:
@@ -58,8 +62,8 @@ class Watch:
         self._beat_interval_s = beat_interval_s
         self._stuck_after_s = stuck_after_s
         self._beats: dict[str, Beat] = {}
-        self._running: dict[object, _Limit] = {}
-        self._overrun: dict[object, _Limit] = {}
+        self._limits: dict[object, _Limit] = {}
+        self._striking = threading.Lock()
         self._stopping = threading.Event()
         self._parent = os.getppid()
 
@@ -85,30 +89,39 @@ class Watch:
     def limit(self, seconds: float) -> Iterator[None]:
         """Interrupt the block when it runs longer. Raises RanTooLong inside it or at its end, and never after it."""
         key = object()
-        self._running[key] = _Limit(threading.get_ident(), time.monotonic() + seconds)
+        until = time.monotonic() + seconds
+        limit = self._limits[key] = _Limit(threading.get_ident(), until, strike_at=until)
         try:
             yield
         finally:
-            # Whoever takes the entry out decides. Us: nothing will be raised. The watch: it is raised by the end of
-            # this wait, if it was not in the block, because later it would strike something else.
-            if self._running.pop(key, None) is None:
-                try:
-                    while key not in self._overrun:
-                        time.sleep(INTERRUPT_POLL_S)
-                    time.sleep(INTERRUPT_POLL_S)
-                finally:
-                    self._overrun.pop(key, None)
+            try:
+                self._finish(limit)
+                if limit.struck:
+                    time.sleep(INTERRUPT_POLL_S)  # here it strikes, if it has not yet: later would be elsewhere
+            finally:
+                self._finish(limit)  # the first time may have been cut short by the interrupt itself
+                self._limits.pop(key, None)
+
+    def _finish(self, limit: _Limit) -> None:
+        limit.done = True
+        with self._striking:  # what the watch has begun is done; it begins nothing more
+            pass
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._tick_s):
             self._check_parent()
-            now = time.monotonic()
-            for key, limit in list(self._running.items()):
-                if now > limit.until and self._running.pop(key, None) is not None:
-                    raise_thread_exception(limit.thread_id, RanTooLong)  # type: ignore[no-untyped-call]
-                    self._overrun[key] = limit
-            if any(now > limit.until + self._stuck_after_s for limit in list(self._overrun.values())):
+            for limit in list(self._limits.values()):
+                self._check(limit, time.monotonic())
+
+    def _check(self, limit: _Limit, now: float) -> None:
+        with self._striking:
+            if limit.done or now < limit.strike_at:
+                return
+            if now > limit.until + self._stuck_after_s:
                 end_process("what ran too long cannot be interrupted")
+            # Python drops an interrupt that strikes in a destructor or a weak reference's callback.
+            limit.struck, limit.strike_at = True, now + STRIKE_AGAIN_S
+            raise_thread_exception(limit.thread_id, RanTooLong)  # type: ignore[no-untyped-call]
 
     def _check_parent(self) -> None:
         # Dramatiq's processes outlive a master that was killed; whoever starts a new one then has them twice.

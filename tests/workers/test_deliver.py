@@ -67,10 +67,11 @@ def test_a_failed_delivery_is_due_again_within_its_step_and_says_why(bench: Benc
 
     bench.run = run
     (one,) = store(bench.ledger, new_event())
+    began = time.time()
     bench.deliver([one])
     row = delivery(bench.ledger, one)
     assert (row.state, row.attempts, row.failures) == ("failed", 1, 1)
-    assert 0 <= row.due_at - time.time() <= 5
+    assert began <= row.due_at <= time.time() + 5
     assert row.last_error.startswith("ValueError: amount is missing (")
     assert outcomes(bench.ledger) == ["failed"]
 
@@ -196,7 +197,7 @@ def test_a_handler_that_runs_too_long_is_stopped_and_its_neighbours_are_not_blam
         if event.id == 2:
             hang(event, context)
 
-    bench.run, bench.handler_limit_s = run, 0.05
+    bench.run, bench.handler_limit_s = run, 0.5
     ids = store(bench.ledger, new_event(), new_event(), new_event())
     bench.deliver(ids)
     assert states(bench.ledger) == ["pending", "failed", "pending"]
@@ -208,7 +209,7 @@ def test_a_handler_that_runs_too_long_is_stopped_and_its_neighbours_are_not_blam
 
 
 def test_a_handler_that_runs_too_long_three_times_is_dead(bench: Bench) -> None:
-    bench.run, bench.handler_limit_s = hang, 0.05
+    bench.run, bench.handler_limit_s = hang, 0.1
     (one,) = store(bench.ledger, new_event())
     for _ in range(3):
         make_due(bench.ledger)
@@ -222,7 +223,7 @@ def test_a_handler_that_is_stopped_in_the_middle_of_its_sql_leaves_nothing_behin
         for number in itertools.count(1):
             context.db.execute(insert(probes).values(id=number, at=0))
 
-    bench.run, bench.handler_limit_s = run, 0.05
+    bench.run, bench.handler_limit_s = run, 0.5
     (one,) = store(bench.ledger, new_event())
     bench.deliver([one])
     assert delivery(bench.ledger, one).last_error == "ran too long"

@@ -1,5 +1,6 @@
 """The watch over a worker process."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ def test_a_worker_that_hangs_where_nothing_can_interrupt_it_ends_itself() -> Non
         "from ledger.store import Ledger\n"
         "from sqlalchemy import make_url\n"
         "from workers.watch import Watch\n"
-        "watch = Watch(Ledger(make_engine(make_url('sqlite://'))), tick_s=0.01, stuck_after_s=0.05)\n"
+        "watch = Watch(Ledger(make_engine(make_url('sqlite://'))), tick_s=0.01, stuck_after_s=1.5)\n"
         "watch.start()\n"
         "with watch.limit(0.05):\n"
         "    time.sleep(50)\n",
@@ -83,6 +84,17 @@ def test_an_interrupt_never_strikes_after_its_block(watch: Watch) -> None:
             struck += 1
         sum(range(2_000))  # an interrupt that came late would end the test here
     assert 0 <= struck <= 100
+
+
+def test_an_interrupt_that_gets_lost_is_followed_by_another(watch: Watch) -> None:
+    with pytest.raises(RanTooLong), watch.limit(0.01):
+        sleep_through_one_interrupt()
+
+
+def sleep_through_one_interrupt() -> None:
+    with contextlib.suppress(RanTooLong):
+        sleep_for_ever()
+    sleep_for_ever()
 
 
 def test_an_interrupt_that_the_block_swallows_is_over_with_it(watch: Watch) -> None:
