@@ -27,7 +27,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     database_url: str | None = None
+    database_lock_timeout_s: float = Field(default=2, gt=0)
+    database_statement_timeout_s: float = Field(default=30, gt=0)
+    database_pool_size: int = Field(default=10, ge=1)
     redis_url: str | None = None
+    rabbitmq_url: str | None = None
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_traces_endpoint: str | None = None
+    prometheus_multiproc_dir: Path | None = None
+    hookline_metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    hookline_keep_payload_days: int = Field(default=30, ge=1)
+    hookline_keep_identity_days: int = Field(default=90, ge=1)
     slack_bot_token: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
     slack_finance_channel: str = "#finance"

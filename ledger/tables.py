@@ -75,6 +75,8 @@ events = Table(
     Column("body_sha256", String(64), nullable=False),
     Column("secret_position", Integer, nullable=False),
     Column("flaw", Text),
+    Column("traceparent", String(64)),  # of the request that brought it, where traces are kept (W3C Trace Context)
+    Column("payload_pruned_at", Float),  # since then, body and headers are empty
     UniqueConstraint("source", "dedupe_key"),
     Index("ix_events_external_id", "external_id"),
     Index("ix_events_received_at", "received_at"),
@@ -152,6 +154,13 @@ effects = Table(
     _partial("ix_effects_due", "due_at", where=DUE),
     _partial("ix_effects_sending", "token", where=SENDING),
     _partial("ix_effects_dead", "id", where=DEAD),
+)
+
+past_effects = Table(
+    "past_effects",
+    metadata,
+    Column("key", String(600), primary_key=True),  # of an effect whose event was pruned: it is not done again
+    Column("finished_at", Float, nullable=False),
 )
 
 channels = Table(

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import random
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from config.database import database_url, make_engine
 from config.settings import CHECKOUT, load_settings
 from ledger.migrate import upgrade
 from tests.cli.dev.waiting import groups_below, members, wait_until
+from tests.servers.ports import unused_port
 from tests.system.ledger_file import LedgerFile
 from tests.system.process import Process
 
@@ -28,9 +27,6 @@ START_S = 60.0
 # Several Pythons start at once on two cores that other tests keep busy; two seconds when they do not.
 
 CLI_S = 60.0
-
-PORTS = range(10_000, 32_000)
-# Below those that the kernel gives to outgoing connections: while a server is away for a while, nobody takes its port.
 
 VALKEY = "valkey"
 DEV = "dev"  # `hookline dev`, which starts all others by itself
@@ -192,17 +188,6 @@ def clean_environ() -> dict[str, str]:
 
 def redis_password(url: str) -> str | None:
     return urlsplit(url).password
-
-
-def unused_port() -> int:
-    """Find a port that nobody uses and that nobody is given by chance."""
-    while True:
-        port = random.SystemRandom().choice(PORTS)
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port
 
 
 def copy_checkout(place: Path, handlers: Mapping[str, str]) -> Path:

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.system.service import unused_port
+from tests.servers.ports import unused_port
 from tests.system.slack_rules import problem_with
 
 TOKEN = "xoxb-of-the-system-tests"
