@@ -10,7 +10,7 @@ import typer
 from cli.errors import NotDone
 from cli.ledger_door import writing
 from cli.options import Json
-from cli.show import print_json, write
+from cli.show import note, print_json, write
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -82,8 +82,8 @@ def replay(
     """Run the handlers of stored events again.
 
     Effects that are recorded already are not repeated: nobody is told twice.
-    Deliveries that wait or run are left alone. If one of the ids is unknown,
-    nothing is replayed.
+    Deliveries that wait or run are left alone, and so are events whose payload
+    was pruned. If one of the ids is unknown, nothing is replayed.
 
     Examples:
       hookline replay 42
@@ -95,12 +95,21 @@ def replay(
         ids = _find_all(db, events, "replayed")
         done = again.replay_events(db, ids, time.time())
         waiting = again.waiting_deliveries(db, ids) - len(done.deliveries)
+        pruned = again.without_payload(db, ids)
         if not done.deliveries:
-            raise NotDone(f"nothing to replay: {_why_nothing(waiting)}")
-    _tell("replay", done, as_json=as_json)
+            raise NotDone(f"nothing to replay: {_why_nothing(waiting, pruned)}")
+    _tell("replay", done, as_json=as_json, payload_pruned=pruned)
+    if pruned and not as_json:
+        note(f"{_pruned(pruned)}: left alone")
 
 
-def _why_nothing(waiting: int) -> str:
+def _pruned(count: int) -> str:
+    return f"the payload of {_count(count, 'event', 'events')} was pruned"
+
+
+def _why_nothing(waiting: int, pruned: int) -> str:
+    if pruned:
+        return f"{_pruned(pruned)}, and a handler cannot run without it"
     if waiting:
         return f"{_count(waiting, 'delivery waits', 'deliveries wait')} or run already"
     return "no handler wants these events"
@@ -121,9 +130,9 @@ def _names(missing: Sequence[object]) -> str:
     return names if len(missing) <= NAMED else f"{names} and {len(missing) - NAMED} more"
 
 
-def _tell(action: str, done: "Again", *, as_json: bool) -> None:
+def _tell(action: str, done: "Again", *, as_json: bool, **left_alone: int) -> None:
     if as_json:
-        print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects}])
+        print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects, **left_alone}])
         return
     what = [_count(done.deliveries, "delivery", "deliveries"), _count(done.effects, "effect", "effects")]
     write(f"{action}: {', '.join(what)}\n")

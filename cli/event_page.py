@@ -22,8 +22,9 @@ def _lines(view: View) -> Iterator[Line]:
         yield from _delivery(delivery)
     for effect in view["effects"]:
         yield from _effect(effect)
-    yield []
-    yield [Part("headers", "bold")]
+    if view["headers"]:
+        yield []
+        yield [Part("headers", "bold")]
     for name, value in view["headers"].items():
         yield [Part(f"{INDENT}{clean(name)}: {clean(value)}")]
 
@@ -37,8 +38,14 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "livemode", "" if view["livemode"] is None else str(view["livemode"]).lower()
     yield "flaw", view["flaw"] or ""
     yield "secret position", f"{view['secret_position']}{' (the newest)' if not view['secret_position'] else ''}"
-    yield "body", f"{view['body_size']} bytes of {view['content_type']}"
+    yield "body", _body(view)
     yield "", f"sha256 {view['body_sha256']}"
+
+
+def _body(view: View) -> str:
+    if view["payload_pruned_at"]:
+        return f"pruned {long_time(view['payload_pruned_at'])}, like the headers ({view['content_type']})"
+    return f"{view['body_size']} bytes of {view['content_type']}"
 
 
 def _delivery(delivery: View) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
 from cli.moment import check_window, parse_moment
 from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Type, Until
-from cli.show import Column, View, note_cut, print_json, print_table, write_bytes
+from cli.show import Column, View, long_time, note_cut, print_json, print_table, write_bytes
 from cli.tail import tail
 from ledger.event import EventState
 
@@ -87,6 +87,8 @@ def get_event(
     if view is None:
         raise NotDone(f"there is no event {event or repr(event)}")
     if raw:
+        if view["payload_pruned_at"]:
+            raise NotDone(f"the payload of event {event} was pruned {long_time(view['payload_pruned_at'])}")
         write_bytes(body or b"")
     elif as_json:
         print_json([view])

@@ -76,12 +76,16 @@ def migrate(environ: Mapping[str, str]) -> str:
 
     engine = _engine(environ, make_directory=True)
     with _explained(engine):
-        upgrade(engine)
+        try:
+            upgrade(engine)
+        except LedgerUnavailable as error:  # that tables are missing or old is no explanation here
+            reason = " ".join(str(error).split())
+            raise NotDone(f"the ledger {_address(engine)} cannot be migrated: {reason}") from error
     return _address(engine)
 
 
 def _engine(environ: Mapping[str, str], *, make_directory: bool = False) -> "Engine":
-    from config.database import database_url, make_engine
+    from config.database import make_engine
     from config.settings import load_settings
 
     settings = load_settings(environ)
@@ -93,7 +97,7 @@ def _engine(environ: Mapping[str, str], *, make_directory: bool = False) -> "Eng
                 f"the data directory {settings.hookline_data_dir} cannot be made ({error.strerror}): "
                 "set HOOKLINE_DATA_DIR to another one"
             ) from None
-    return make_engine(database_url(settings))
+    return make_engine(settings)
 
 
 def _require_file(engine: "Engine") -> None:

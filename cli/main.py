@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import again, deliveries, events, ledger_door, requests, trigger
+from cli import again, deliveries, events, ledger_door, prune, requests, trigger
 from cli.errors import NotDone, ReaderGone
 from cli.options import Json
 from cli.show import note, print_json, write
@@ -76,12 +76,31 @@ def migrate(as_json: Json = False) -> None:
         write(f"the ledger's tables are up to date ({address})\n")
 
 
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look at everything that Hookline needs, and say what is wrong and how to mend it.
+
+    Settings, secrets, web process, ledger, broker, queue, clock, Slack: whatever
+    of it is broken, the others are looked at all the same. It ends within 30 s.
+    Run it with the service's environment, as the service's user. Exits 1 when
+    something is a problem; warnings are for a person to judge.
+
+    Examples:
+      hookline doctor
+      hookline doctor --json | jq 'select(.status != "ok")'
+    """
+    from cli.doctor.command import run_doctor  # noqa: PLC0415  # it needs all of the service, and no other command does
+
+    run_doctor(as_json=as_json)
+
+
 app.command()(trigger.trigger)
 app.add_typer(events.events_app, name="events")
 app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
 app.command()(again.retry)
 app.command()(again.replay)
+app.command()(prune.prune)
 
 
 def main() -> None:

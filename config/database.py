@@ -1,5 +1,6 @@
 """Connections to the ledger's database, set up so that a commit is on disk when it returns."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,8 @@ from config.settings import Settings
 BUSY_TIMEOUT_S = 2
 # How long a write may wait for another program's lock on the file (a backup, a shell) before it fails.
 
-CONNECT_TIMEOUT_S = 2
+PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "temp_store=MEMORY", "case_sensitive_like=ON")
+# LIKE tells small letters from capitals in PostgreSQL; SQLite has to be asked to.
 
 
 def database_url(settings: Settings) -> URL:
@@ -37,18 +39,28 @@ def database_url(settings: Settings) -> URL:
     return url.set(drivername="postgresql+psycopg" if backend == "postgresql" else "sqlite")
 
 
-def make_engine(url: URL, *, fsync: bool = True) -> Engine:
+def make_engine(settings: Settings, *, fsync: bool = True, patience_s: float = math.inf) -> Engine:
     """Make an engine for the ledger.
 
     Args:
-        url: see `database_url`.
+        settings: DATABASE_URL, and how long to wait for what.
         fsync: wait for the disk at each commit. Without it a power cut can undo the last commits (never a crash
             of the process): right for work that would be redone, never for what a provider was told is safe.
+        patience_s: how long a statement may take, where that is less than DATABASE_STATEMENT_TIMEOUT_S. SQLite has
+            no such limit: it waits for nobody but the next writer.
 
     """
+    url = database_url(settings)
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url, "FULL" if fsync else "NORMAL")
-    return _make_postgresql_engine(url, "on" if fsync else "off")
+    from config.postgresql import make_postgresql_engine  # noqa: PLC0415  # the driver, which SQLite does without
+
+    return make_postgresql_engine(
+        url,
+        settings,
+        fsync=fsync,
+        patience_s=min(patience_s, settings.database_statement_timeout_s),
+    )
 
 
 def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
@@ -63,7 +75,7 @@ def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
 def _sqlite_pragmas(synchronous: str) -> Callable[[DBAPIConnection, Any], None]:
     def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", "temp_store=MEMORY"):
+        for pragma in (*PRAGMAS, f"synchronous={synchronous}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -75,15 +87,3 @@ def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401  # SQLAlchemy's own 
     # because a lock that is upgraded half-way can fail at any statement.
     kind = "IMMEDIATE" if connection.get_execution_options().get("write") else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {kind}")
-
-
-def _make_postgresql_engine(url: URL, synchronous_commit: str) -> Engine:
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "options": f"-c synchronous_commit={synchronous_commit} -c timezone=UTC",
-        },
-    )

@@ -20,4 +20,4 @@ class DatabaseUnreachable(ConfigError):
 
 
 class BrokerUnreachable(ConfigError):
-    """Nothing answers at REDIS_URL."""
+    """Nothing answers at REDIS_URL or RABBITMQ_URL, or what answers refuses access."""

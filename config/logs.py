@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 import sys
 
 import structlog
@@ -20,6 +21,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 def configure_logs(*, development: bool) -> None:
     """Send the logs of this process, of its libraries too, to standard output."""
     shared: list[Processor] = [
+        *([] if development else [_Instance()]),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -44,6 +46,17 @@ def configure_logs(*, development: bool) -> None:
     _quieten_libraries()
 
 
+class _Instance:
+    """Says with each line which process wrote it, where several do the same work on several hosts."""
+
+    def __init__(self) -> None:
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("instance", self._name)
+        return event
+
+
 def _console() -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty(),
@@ -58,6 +71,8 @@ def _quieten_libraries() -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    # Every attempt to connect is an error to pika, with a traceback. Who made it says what came of it.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     for name in ("httpx", "httpcore", "slack_sdk", "alembic", "stripe"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -6,16 +6,21 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.brokers.url import parse_rabbitmq_url, parse_redis_url
 from config.errors import InvalidSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 MIN_SECRET_CHARS = 16
 # Shorter keys can be guessed offline from one captured, signed request.
+
+MIN_IDENTITY_DAYS = 4
+# Stripe goes on trying for three days: what was forgotten by then would be handled again.
 
 UNIX_SOCKET_PATH_MAX = 100
 # The kernel keeps a socket's path in 108 bytes (104 on macOS).
@@ -36,8 +41,9 @@ class Settings(BaseSettings):
     otel_exporter_otlp_traces_endpoint: str | None = None
     prometheus_multiproc_dir: Path | None = None
     hookline_metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    hookline_drain_s: float = Field(default=0, ge=0, le=60)
     hookline_keep_payload_days: int = Field(default=30, ge=1)
-    hookline_keep_identity_days: int = Field(default=90, ge=1)
+    hookline_keep_identity_days: int = Field(default=90, ge=MIN_IDENTITY_DAYS)
     slack_bot_token: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
     slack_finance_channel: str = "#finance"
@@ -67,6 +73,29 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value if value.endswith("/") else value + "/"
 
+    @field_validator("hookline_keep_identity_days")
+    @classmethod
+    def _outlives_the_payload(cls, value: int, info: ValidationInfo) -> int:
+        payload_days = info.data.get("hookline_keep_payload_days", 0)
+        if value < payload_days:
+            message = f"an event cannot go before its payload: must be {payload_days} or more"
+            raise ValueError(message)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_redis_url(value)
+        return value
+
+    @field_validator("rabbitmq_url")
+    @classmethod
+    def _is_a_rabbitmq(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_rabbitmq_url(value)
+        return value
+
     @field_validator("hookline_data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -89,9 +118,14 @@ class Settings(BaseSettings):
         return path if len(os.fsencode(path)) <= UNIX_SOCKET_PATH_MAX else _short_directory(path.parent) / path.name
 
     @property
+    def embeds_valkey(self) -> bool:
+        """Whether the broker is the embedded Valkey, because the environment names no other."""
+        return self.redis_url is None and self.rabbitmq_url is None
+
+    @property
     def resolved_redis_url(self) -> str:
         """REDIS_URL, or the embedded Valkey's socket."""
-        return self.redis_url or f"unix://{self.valkey_socket}"
+        return self.redis_url or f"unix://{quote(os.fspath(self.valkey_socket))}"
 
     @property
     def dev_secrets_path(self) -> Path:
@@ -159,7 +193,8 @@ def _secret_problem(variable: str, position: int, key: str) -> str:
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(str(part) for part in location).upper()} cannot be used: {message}"
+    text = message.removeprefix("Value error, ")  # pydantic's mark for our own sentences
+    return f"{'.'.join(str(part) for part in location).upper()} cannot be used: {text}"
 
 
 def _short_directory(data_directory: Path) -> Path:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from ledger.event import DeliveryState, EffectState, Trigger
-from ledger.tables import deliveries, effects
+from ledger.store import in_turn
+from ledger.tables import deliveries, effects, events
 from ledger.views import in_parts
 
 RETRIABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
@@ -54,13 +55,28 @@ def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
 
 
 def replay_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
-    """Run every delivery of these events that is over again. Effects that are recorded are not repeated."""
+    """Run every delivery of these events that is over again. Effects that are recorded are not repeated.
+
+    Events whose payload was pruned are left alone: there is nothing to give to a handler.
+    """
     over = deliveries.c.state.in_(REPLAYABLE)
     parts = (
-        Again(_restart(db, deliveries.c.event_id.in_(some) & over, Trigger.REPLAY, now), [])
+        Again(_restart(db, deliveries.c.event_id.in_(_with_payload(db, some)) & over, Trigger.REPLAY, now), [])
         for some in in_parts(event_ids)
     )
     return sum(parts, NOTHING)
+
+
+def _with_payload(db: Connection, ids: Collection[int]) -> list[int]:
+    """Hold those of these events that have their payload, so that nobody prunes it before the commit."""
+    statement = select(events.c.id).where(events.c.id.in_(ids), events.c.payload_pruned_at.is_(None))
+    return list(db.execute(statement.order_by(events.c.id).with_for_update(read=True)).scalars())
+
+
+def without_payload(db: Connection, event_ids: Collection[int]) -> int:
+    """Count those of these events whose payload was pruned."""
+    pruned = select(func.count()).select_from(events).where(events.c.payload_pruned_at.is_not(None))
+    return sum(db.execute(pruned.where(events.c.id.in_(some))).scalar_one() for some in in_parts(event_ids))
 
 
 def waiting_deliveries(db: Connection, event_ids: Collection[int]) -> int:
@@ -71,9 +87,10 @@ def waiting_deliveries(db: Connection, event_ids: Collection[int]) -> int:
 
 def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
     restarted = _restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
+    dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD)
     statement = (
         update(effects)
-        .where(mine_too, effects.c.state == EffectState.DEAD)
+        .where(effects.c.id.in_(in_turn(dead)))
         .values(
             state=EffectState.PLANNED,
             due_at=now,
@@ -89,7 +106,7 @@ def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bo
 def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[int]:  # noqa: ANN401
     statement = (
         update(deliveries)
-        .where(which)
+        .where(deliveries.c.id.in_(in_turn(select(deliveries.c.id).where(which))))
         .values(
             state=DeliveryState.PENDING,
             trigger=trigger,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 from dramatiq import Broker, Message
 
-from config.broker import BROKER_ERRORS
+from config.brokers.errors import BROKER_ERRORS, describe
+from config.metrics import Metrics
 
 DELIVER = "deliver"
 SEND = "send"
@@ -58,8 +59,9 @@ def _enqueue(broker: Broker, queue_name: str, actor_name: str, *args: list[int])
 class Announcer:
     """Rings from a thread of its own, because a broker that hangs must hang nobody else."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, *, metrics: Metrics) -> None:
         self._broker = broker
+        self._metrics = metrics
         self._waiting: queue.Queue[Mapping[str, Sequence[int]] | None] = queue.Queue(MAX_WAITING)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
@@ -79,6 +81,7 @@ class Announcer:
         try:
             self._waiting.put_nowait(ids_by_queue)
         except queue.Full:
+            self._metrics.doorbells_lost(_count([ids_by_queue]))
             log.warning("doorbells dropped", reason="the broker is slow", left_to="sweeper")
 
     def _run(self) -> None:
@@ -89,9 +92,9 @@ class Announcer:
             try:
                 self._ring_now(ids_by_queue)
             except BROKER_ERRORS as error:
-                log.warning("broker does not answer", error=type(error).__name__, left_to="sweeper")
+                log.warning("broker does not answer", reason=describe(error), left_to="sweeper")
                 self._stopping.wait(REST_S)
-                self._drain()
+                self._metrics.doorbells_lost(_count([ids_by_queue, *self._drain()]))
 
     def _ring_now(self, ids_by_queue: Mapping[str, Sequence[int]]) -> None:
         for queue_name, ids in ids_by_queue.items():
@@ -104,6 +107,10 @@ class Announcer:
                 drained.append(self._waiting.get_nowait())
             except queue.Empty:
                 return drained
+
+
+def _count(lists: Iterable[Mapping[str, Sequence[int]] | None]) -> int:
+    return sum(len(ids) for ids_by_queue in lists for ids in (ids_by_queue or {}).values())
 
 
 def _merged(lists: Iterable[Mapping[str, Sequence[int]] | None]) -> dict[str, list[int]]:

@@ -73,8 +73,13 @@ def _receipts(batch: Sequence[NewEvent], ids: dict[Key, int], inserted: dict[Key
 
 def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
     statement = insert_or_ignore(db, events).returning(events.c.id, events.c.source, events.c.dedupe_key)
-    rows = db.execute(statement, [_event_row(event) for event in new.values()]).all()
+    # In one order everywhere: of two web processes with the same new keys, each would wait for the other otherwise.
+    rows = db.execute(statement, [_event_row(event) for _, event in sorted(new.items(), key=_key)]).all()
     return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
+
+
+def _key(item: tuple[Key, NewEvent]) -> Key:
+    return item[0]
 
 
 def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
@@ -131,4 +136,5 @@ def _event_row(event: NewEvent) -> dict[str, Any]:
         "body_sha256": event.body_sha256,
         "secret_position": event.secret_position,
         "flaw": event.flaw,
+        "traceparent": event.traceparent,
     }

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, u
 
 from ledger.event import DeliveryState, Event, Trigger
 from ledger.schedule import Schedule
+from ledger.store import free, in_turn
 from ledger.tables import RUNNING, attempts, deliveries, events
 
 MAX_ERROR_CHARS = 2_000
@@ -69,14 +70,17 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
     """
     # What was announced is due, whatever the clock says: the clocks of two machines are never the same.
     due = or_(deliveries.c.state == DeliveryState.QUEUED, deliveries.c.due_at <= now)
+    mine = select(deliveries.c.id).where(
+        deliveries.c.id.in_(ids),
+        deliveries.c.state.in_(CLAIMABLE),
+        due,
+        deliveries.c.handler.in_(handlers),
+    )
+    if len(ids) > 1:
+        mine = mine.where(deliveries.c.crashes == 0)
     statement = (
         update(deliveries)
-        .where(
-            deliveries.c.id.in_(ids),
-            deliveries.c.state.in_(CLAIMABLE),
-            due,
-            deliveries.c.handler.in_(handlers),
-        )
+        .where(deliveries.c.id.in_(free(mine)))
         .values(
             state=DeliveryState.RUNNING,
             token=token,
@@ -97,8 +101,6 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
             deliveries.c.started_at,
         )
     )
-    if len(ids) > 1:
-        statement = statement.where(deliveries.c.crashes == 0)
     return sorted((Taken(**row) for row in db.execute(statement).mappings()), key=lambda each: each.id)
 
 
@@ -128,14 +130,15 @@ def _load(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
         events.c.received_at,
         events.c.content_type,
         events.c.body,
+        events.c.traceparent,
     ).where(events.c.id.in_(event_ids))
     return {row["id"]: Event(**row) for row in db.execute(statement).mappings()}
 
 
 def still_held(db: Connection, token: str) -> set[int]:
     """Say which deliveries this token still holds, and keep them so until the end of the transaction."""
-    statement = select(deliveries.c.id).where(RUNNING, deliveries.c.token == token).with_for_update()
-    return set(db.execute(statement).scalars().all())
+    mine = select(deliveries.c.id).where(RUNNING, deliveries.c.token == token)
+    return set(db.execute(in_turn(mine)).scalars().all())
 
 
 def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: float) -> None:
@@ -206,7 +209,7 @@ def release(db: Connection, token: str, *, now: float, ids: Collection[int] | No
     mine = deliveries.c.token == token if ids is None else and_(deliveries.c.token == token, deliveries.c.id.in_(ids))
     statement = (
         update(deliveries)
-        .where(RUNNING, mine)
+        .where(deliveries.c.id.in_(in_turn(select(deliveries.c.id).where(RUNNING, mine))))
         .values(state=DeliveryState.PENDING, token=None, due_at=now, attempts=deliveries.c.attempts - 1)
         .returning(deliveries.c.id)
     )
@@ -214,5 +217,9 @@ def release(db: Connection, token: str, *, now: float, ids: Collection[int] | No
 
 
 def beat(db: Connection, tokens: Collection[str]) -> None:
-    """Say that the worker behind these claims lives."""
-    db.execute(update(deliveries).where(RUNNING, deliveries.c.token.in_(tokens)).values(beat=deliveries.c.beat + 1))
+    """Say that the worker behind these claims lives.
+
+    Deliveries that are in hand, in a transaction that goes on, are passed over: nobody can take those away.
+    """
+    mine = select(deliveries.c.id).where(RUNNING, deliveries.c.token.in_(tokens))
+    db.execute(update(deliveries).where(deliveries.c.id.in_(free(mine))).values(beat=deliveries.c.beat + 1))

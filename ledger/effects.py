@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, exists, func, select, update
+from sqlalchemy import Connection, Select, case, delete, exists, func, select, update
 
 from ledger.claims import short
 from ledger.event import EffectState
 from ledger.schedule import Schedule
-from ledger.store import Transaction, insert_or_ignore
-from ledger.tables import DUE, SENDING, channels, effects
+from ledger.store import Transaction, free, insert_or_ignore
+from ledger.tables import DUE, SENDING, channels, effects, events, past_effects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Effect:
     failures: int  # since the schedule began
     first_attempt_at: float  # Unix seconds
     lost_answers: int  # how often it may have been sent already
+    traceparent: str | None = None  # of the request that it comes of (W3C Trace Context)
 
     @property
     def schedule(self) -> Schedule:
@@ -49,7 +50,7 @@ def plan(
     message: Mapping[str, Any],
     now: float,
 ) -> int | None:
-    """Plan an effect, unless there is one under this key. Give its id, or None."""
+    """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
     statement = insert_or_ignore(db, effects).values(
         event_id=event_id,
         delivery_id=delivery_id,
@@ -61,14 +62,27 @@ def plan(
         due_at=now,
     )
     result: int | None = db.execute(statement.returning(effects.c.id)).scalar()
-    return result
+    return None if result is None or _is_past(db, result, key) else result
+
+
+def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
+    """Say whether it was done for an event that was pruned since, and take back the plan to do it again.
+
+    Looked up after the insert, which waits for a prune that has the key in hand at this moment.
+    """
+    if db.execute(select(past_effects.c.key).where(past_effects.c.key == key)).first() is None:
+        return False
+    db.execute(delete(effects).where(effects.c.id == effect_id))
+    return True
 
 
 def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
     """Take the effect that has been due longest, of a channel that does not pause, if there is one."""
+    its_event = select(events.c.traceparent).where(events.c.id == effects.c.event_id)
+    traceparent = its_event.correlate(effects).scalar_subquery()
     statement = (
         update(effects)
-        .where(effects.c.id == next_due(now).scalar_subquery(), DUE)
+        .where(effects.c.id.in_(free(next_due(now))))
         .values(
             state=EffectState.SENDING,
             token=token,
@@ -87,13 +101,14 @@ def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
             effects.c.failures,
             effects.c.first_attempt_at,
             effects.c.lost_answers,
+            traceparent.label("traceparent"),
         )
     )
     row = db.execute(statement).mappings().first()
     return Effect(**{**row, "message": json.loads(row["message"])}) if row else None
 
 
-def next_due(now: float) -> Select[tuple[int]]:
+def next_due(now: float) -> Select[int]:
     """Select the effect to send next."""
     paused = exists().where(channels.c.name == effects.c.channel, channels.c.paused_until > now)
     due = select(effects.c.id).where(DUE, effects.c.due_at <= now, ~paused)
@@ -165,4 +180,5 @@ def channel_id(db: Connection, channel: str) -> str | None:
 
 def beat(db: Connection, tokens: Collection[str]) -> None:
     """Say that the worker behind these claims lives."""
-    db.execute(update(effects).where(SENDING, effects.c.token.in_(tokens)).values(beat=effects.c.beat + 1))
+    mine = select(effects.c.id).where(SENDING, effects.c.token.in_(tokens))
+    db.execute(update(effects).where(effects.c.id.in_(free(mine))).values(beat=effects.c.beat + 1))

@@ -7,5 +7,9 @@ class LedgerUnavailable(Exception):
     """Nothing can be committed right now: locked, full, away, or too much at once. Trying again can help."""
 
 
+class WorkUndone(Exception):
+    """A statement failed and the handler went on, as if all that it had written were still there."""
+
+
 class LedgerNotMigrated(ConfigError):
     """The database has no tables yet, or older ones than this program needs."""

@@ -88,6 +88,7 @@ class NewEvent:
     secret_position: int  # 0 is the newest
     flaw: str | None  # why the body could not be read, if it could not
     deliveries: tuple[NewDelivery, ...]
+    traceparent: str | None = None  # of the request that brought it (W3C Trace Context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Event:
     received_at: float  # Unix seconds
     content_type: str
     body: bytes
+    traceparent: str | None = None  # of the request that brought it (W3C Trace Context)
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Bring the ledger's tables up to this program's, and see whether they are."""
 
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -10,25 +12,46 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable
+from ledger.store import Ledger
+
+TURN = 4_841_220_305_530_701_157
+# The number of the lock that migrations queue at: any number that no other program would think of.
+
+
+class Migrations(Enum):
+    """How a ledger's tables compare with those that this program knows."""
+
+    NONE = "there are no tables"
+    BEHIND = "the tables are those of an older version"
+    CURRENT = "the tables are up to date"
+    AHEAD = "a newer version has migrated the tables"
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing. A ledger that is ahead of this program is left as it is.
+    """Run the migrations that are missing, all or none. A ledger that is ahead of this program is left as it is.
+
+    Of several programs that do so at once, one does it. A table that somebody else does not let go of is not waited
+    for longer than DATABASE_LOCK_TIMEOUT_S, because all who want to read it would queue up behind us. The engine's
+    connections are closed at the end.
 
     Raises:
-        LedgerUnavailable: the database does not answer, or cannot be written.
+        LedgerUnavailable: the database does not answer, cannot be written, or is in use. Nothing was changed.
 
     """
-    config = _config()
+    config = make_config()
+    ledger = Ledger(engine)
     try:
-        with engine.connect() as connection:
-            if _is_ahead(connection, config):
-                return
-        with engine.connect().execution_options(write=True) as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with ledger.write() as connection:
+            _take_turn(connection)
+            if not _is_ahead(connection, config):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except LedgerUnavailable as error:
+        raise LedgerUnavailable(f"nothing was migrated: {error}") from error
     except DBAPIError as error:
-        raise LedgerUnavailable(str(error.orig)) from error
+        raise LedgerUnavailable(f"nothing was migrated: {error.orig}") from error
+    finally:
+        ledger.close()
 
 
 def check_migrated(engine: Engine) -> None:
@@ -38,7 +61,7 @@ def check_migrated(engine: Engine) -> None:
         LedgerNotMigrated: `hookline migrate` was not run, or the database does not answer.
 
     """
-    config = _config()
+    config = make_config()
     try:
         with engine.connect() as connection:
             ready = _is_ahead(connection, config) or _head(config) in _revisions(connection)
@@ -46,6 +69,34 @@ def check_migrated(engine: Engine) -> None:
         raise LedgerNotMigrated(f"the ledger does not answer: {error.orig}") from error
     if not ready:
         raise LedgerNotMigrated("the ledger's tables are missing or old: run `hookline migrate` first")
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait for other migrations and be in no hurry after that, but when others wait. SQLite's writers queue anyway."""
+    if connection.dialect.name != "postgresql":
+        return
+    driver_connection: Any = connection.connection.driver_connection
+    driver_connection.patience_s = None
+    connection.detach()  # it ends with this, and nobody else gets it without its patience
+    for statement in (
+        "SET LOCAL statement_timeout = 0",
+        "SET LOCAL lock_timeout = 0",
+        f"SELECT pg_advisory_xact_lock({TURN})",
+        "SET LOCAL lock_timeout TO DEFAULT",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def migrations(engine: Engine) -> Migrations:
+    """Compare the ledger's tables with this program's. Raises DBAPIError when the database does not answer."""
+    config = make_config()
+    with engine.connect() as connection:
+        if _is_ahead(connection, config):
+            return Migrations.AHEAD
+        found = _revisions(connection)
+    if not found:
+        return Migrations.NONE
+    return Migrations.CURRENT if _head(config) in found else Migrations.BEHIND
 
 
 def _revisions(connection: Connection) -> set[str]:
@@ -62,7 +113,8 @@ def _head(config: Config) -> str | None:
     return ScriptDirectory.from_config(config).get_current_head()
 
 
-def _config() -> Config:
+def make_config() -> Config:
+    """Say where the migrations are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config

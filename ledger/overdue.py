@@ -4,17 +4,19 @@ Nothing here trusts the broker, and nothing looks for "ids greater than the last
 committed late would be skipped for ever.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, select, tuple_, update
 
 from ledger.effects import next_due
 from ledger.event import DeliveryState, EffectState, Trigger
 from ledger.schedule import MAX_CRASHES, WINDOW_S, Schedule
-from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, deliveries, effects
+from ledger.store import free
+from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, channels, deliveries, effects
 
 HIGH_WATER = 10_000
 # The most deliveries that may be announced and not yet claimed in one queue. The broker stays small; the backlog
@@ -25,6 +27,13 @@ LAST_OVERDUE_S = 300.0
 # An announced delivery that nobody claims is announced again after 10 s, 20 s, 40 s … 5 minutes.
 
 DOUBLINGS = 5
+SPREAD_S = 5.0
+# A handler takes milliseconds: so many seconds keep even hundreds of them apart.
+
+CLOCKS_DIFFER_S = 60.0
+LONGEST_PAUSE_S = 3_600.0
+# What `workers.post` waits at most because Slack asked to.
+
 SWEEP_LIMIT = 1_000
 # Rows a transaction: other writers get their turn in between.
 
@@ -63,14 +72,14 @@ def announce_due(db: Connection, queues: Iterable[str], handlers: Collection[str
         if room > 0:
             mine = (deliveries.c.queue == queue, deliveries.c.handler.in_(handlers))
             due = _ids(WAITING, deliveries.c.due_at <= now, *mine).order_by(deliveries.c.due_at)
-            rung += _announce(db, due.limit(room), WAITING, now)
+            rung += _announce(db, due.limit(room), now)
     return rung
 
 
 def announce_again(db: Connection, handlers: Collection[str], now: float) -> list[Doorbell]:
     """Find what was announced too long ago and never claimed: a broker lost it, or is slower than it should be."""
     overdue = _ids(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.in_(handlers))
-    return _announce(db, overdue.order_by(deliveries.c.overdue_at).limit(SWEEP_LIMIT), QUEUED, now)
+    return _announce(db, overdue.order_by(deliveries.c.overdue_at).limit(SWEEP_LIMIT), now)
 
 
 def set_aside(db: Connection, handlers: Collection[str], now: float) -> list[int]:
@@ -78,9 +87,10 @@ def set_aside(db: Connection, handlers: Collection[str], now: float) -> list[int
 
     They would count as waiting in their queue for ever, and there is only so much room in it.
     """
+    strange = _ids(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.not_in(handlers))
     statement = (
         update(deliveries)
-        .where(QUEUED, deliveries.c.overdue_at <= now, deliveries.c.handler.not_in(handlers))
+        .where(deliveries.c.id.in_(free(strange)))
         .values(state=DeliveryState.PENDING)
         .returning(deliveries.c.id)
     )
@@ -89,19 +99,29 @@ def set_aside(db: Connection, handlers: Collection[str], now: float) -> list[int
 
 def correct_clocks(db: Connection, now: float) -> None:
     """Make due what only waits because the clock was far ahead when it was written."""
-    db.execute(update(deliveries).where(WAITING, deliveries.c.due_at > now + WINDOW_S).values(due_at=now))
-    db.execute(update(deliveries).where(QUEUED, deliveries.c.overdue_at > now + WINDOW_S).values(overdue_at=now))
-    db.execute(update(effects).where(DUE, effects.c.due_at > now + WINDOW_S).values(due_at=now))
+    far, soon = now + WINDOW_S, now + CLOCKS_DIFFER_S
+    for table, column, where in (
+        (deliveries, deliveries.c.due_at, and_(WAITING, deliveries.c.due_at > far)),
+        (effects, effects.c.due_at, and_(DUE, effects.c.due_at > far)),
+        # What was never tried is due at once; where Slack asked to wait, its channel waits.
+        (deliveries, deliveries.c.due_at, and_(WAITING, deliveries.c.failures == 0, deliveries.c.due_at > soon)),
+        (effects, effects.c.due_at, and_(DUE, effects.c.failures == 0, effects.c.due_at > soon)),
+        (deliveries, deliveries.c.overdue_at, and_(QUEUED, deliveries.c.overdue_at > soon + LAST_OVERDUE_S)),
+    ):
+        late = free(select(table.c.id).where(where))
+        db.execute(update(table).where(table.c.id.in_(late)).values({column: now}))
+    too_long = channels.c.paused_until > soon + LONGEST_PAUSE_S
+    db.execute(update(channels).where(too_long).values(paused_until=now))
 
 
-def _ids(*conditions: Any) -> Select[tuple[int]]:  # noqa: ANN401  # SQLAlchemy's conditions have no common public type
+def _ids(*conditions: Any) -> Select[int]:  # noqa: ANN401  # SQLAlchemy's conditions have no common public type
     return select(deliveries.c.id).where(*conditions)
 
 
-def _announce(db: Connection, ids: Select[tuple[int]], still: Any, now: float) -> list[Doorbell]:  # noqa: ANN401
+def _announce(db: Connection, ids: Select[int], now: float) -> list[Doorbell]:
     statement = (
         update(deliveries)
-        .where(deliveries.c.id.in_(ids.scalar_subquery()), still)
+        .where(deliveries.c.id.in_(free(ids)))
         .values(
             state=DeliveryState.QUEUED,
             announcements=deliveries.c.announcements + 1,
@@ -109,7 +129,7 @@ def _announce(db: Connection, ids: Select[tuple[int]], still: Any, now: float) -
         )
         .returning(deliveries.c.id, deliveries.c.queue, deliveries.c.crashes)
     )
-    return [Doorbell(each, queue, crashes > 0) for each, queue, crashes in db.execute(statement).all()]
+    return [Doorbell(each, queue, crashes > 0) for each, queue, crashes in sorted(db.execute(statement))]
 
 
 def _overdue_after_s() -> Any:  # noqa: ANN401
@@ -140,7 +160,7 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
     poison = crashed >= MAX_CRASHES
     statement = (
         update(deliveries)
-        .where(_unmoved(deliveries, abandoned), RUNNING)
+        .where(deliveries.c.id.in_(free(_ids(_unmoved(deliveries, abandoned), RUNNING))))
         .values(
             state=case((poison, DeliveryState.DEAD), else_=DeliveryState.PENDING),
             crashes=crashed,
@@ -163,7 +183,7 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
     )
     freed: dict[str, list[int]] = defaultdict(list)
     records = []
-    for delivery_id, state, number, trigger, started_at, error in db.execute(statement).all():
+    for delivery_id, state, number, trigger, started_at, error in sorted(db.execute(statement), key=lambda row: row[0]):
         freed[state].append(delivery_id)
         records.append(
             {
@@ -178,7 +198,21 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
         )
     if records:
         db.execute(insert(attempts), records)
+    _spread(db, freed[DeliveryState.PENDING], now)
     return freed
+
+
+def _spread(db: Connection, ids: Sequence[int], now: float) -> None:
+    """Let what died together not run together again: one of them may be the cause, and the others would share its end.
+
+    To travel alone is not enough: the eight threads of a worker run eight messages.
+    """
+    if len(ids) > 1:
+        moments = [{"its_id": each, "its_due_at": now + random.uniform(0, SPREAD_S)} for each in ids]  # noqa: S311
+        db.execute(_DUE_LATER, moments)
+
+
+_DUE_LATER = update(deliveries).where(deliveries.c.id == bindparam("its_id")).values(due_at=bindparam("its_due_at"))
 
 
 def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> dict[str, list[int]]:
@@ -191,15 +225,14 @@ def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> dict[
 
     """
     columns = (effects.c.id, effects.c.failures, effects.c.first_attempt_at)
+    lost = select(*columns).where(_unmoved(effects, abandoned), SENDING)
     freed: dict[str, list[int]] = defaultdict(list)
-    for effect_id, failures, first_attempt_at in db.execute(
-        select(*columns).where(_unmoved(effects, abandoned), SENDING)
-    ):
+    for effect_id, failures, first_attempt_at in db.execute(free(lost)).all():
         due_at = Schedule(failures, first_attempt_at).next_due(now)
         state = EffectState.DEAD if due_at is None else EffectState.AMBIGUOUS
         db.execute(
             update(effects)
-            .where(effects.c.id == effect_id, _unmoved(effects, abandoned), SENDING)
+            .where(effects.c.id == effect_id)
             .values(
                 state=state,
                 lost_answers=effects.c.lost_answers + 1,

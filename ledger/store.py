@@ -7,17 +7,33 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Table
+from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
-from ledger.errors import LedgerUnavailable
+from ledger.errors import LedgerUnavailable, WorkUndone
 
 INSIST_PAUSE_S = 0.5
 
+READING: dict[str, dict[str, Any]] = {
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+    "sqlite": {},
+}
+# In PostgreSQL each statement sees a state of its own, unless it is asked to show one state to all of a transaction.
+
+ABOUT_THE_LEDGER = ("08", "25006", "25P03", "40", "53", "55", "57", "58")
+# SQLSTATEs, or how they begin: connections; read only; too long idle; deadlocks and conflicts; disk, memory and
+# connections used up; locks; shutting down, starting or cancelled; input and output. All others are about a statement.
+
+TOO_SLOW = "57014"
+# A statement that took too long. It may be the ledger's fault; of a handler's statement it is said to be the handler's,
+# which would be run for ever otherwise.
+
 T = TypeVar("T")
+Columns = TypeVarTuple("Columns")
 
 
 class Ledger:
@@ -25,6 +41,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(**READING[engine.dialect.name])
         self._turn = _Turn.beside(engine)
 
     @contextmanager
@@ -35,7 +52,7 @@ class Ledger:
             LedgerUnavailable: the database does not answer.
 
         """
-        with _unavailable_instead(), self._engine.begin() as connection:
+        with _unavailable_instead(), self._reading.begin() as connection:
             yield connection
 
     @contextmanager
@@ -50,7 +67,7 @@ class Ledger:
         """
         with _unavailable_instead(), self._turn.taken(), self._engine.connect() as connection:
             writing = connection.execution_options(write=True)
-            with writing.begin():
+            with writing.begin(), _given_up_when_interrupted(writing):
                 yield writing
 
     def insist(self, work: Callable[[Connection], T], *, for_s: float) -> T:
@@ -94,21 +111,39 @@ class Transaction:
         return self._connection.execute(statement, parameters)
 
 
-def check_alive(db: Connection) -> None:
-    """Make sure that a statement that failed left the transaction open; call it before going on after an error.
+def check_alive(db: Connection, error: Exception) -> None:
+    """Make sure that after an error the transaction can go on, and that the error says something about the work.
 
     SQLite ends the whole transaction by itself when the disk is full or fails. What came next would be committed
-    statement by statement: "done" without the work.
+    statement by statement: "done" without the work. In PostgreSQL two workers that write the same rows can get into
+    each other's way, which is nobody's failure.
 
     Raises:
-        LedgerUnavailable: the transaction is over; nothing of it was kept.
+        LedgerUnavailable: it is over, or should be; nothing of it was kept.
 
     """
     if db.invalidated:
         raise LedgerUnavailable("the connection was lost")
+    if isinstance(error, DBAPIError) and _sqlstate(error).startswith(ABOUT_THE_LEDGER) and not _was_too_slow(error):
+        raise LedgerUnavailable(str(error.orig))
     driver_connection = db.connection.driver_connection
     if isinstance(driver_connection, sqlite3.Connection) and not driver_connection.in_transaction:
         raise LedgerUnavailable("SQLite ended the transaction after an error")
+
+
+def check_whole(db: Connection) -> None:
+    """Make sure that what was written in a savepoint is there; call it at its end.
+
+    PostgreSQL takes nothing more after a statement that failed, not even the end of the savepoint.
+
+    Raises:
+        WorkUndone: a statement failed, and its error was swallowed.
+
+    """
+    if db.dialect.name == "postgresql" and not db.invalidated:
+        driver_connection: Any = db.connection.driver_connection
+        if driver_connection.info.transaction_status.name == "INERROR":
+            raise WorkUndone("a statement failed and the handler went on: PostgreSQL has undone what it wrote")
 
 
 class _Turn:
@@ -150,13 +185,65 @@ def insert_or_ignore(db: Connection | Transaction, table: Table) -> Any:  # noqa
     return dialect.insert(table).on_conflict_do_nothing()
 
 
+def free(rows: Select[*Columns]) -> Select[*Columns]:
+    """Take those of these rows that nobody else has in hand, and pass over the others: so several share the work.
+
+    Nobody waits, so nobody can wait for each other in a circle. With SQLite nobody else is there.
+    """
+    return _taken(rows.with_for_update(skip_locked=True, key_share=True))
+
+
+def in_turn(rows: Select[*Columns]) -> Select[*Columns]:
+    """Take these rows in the order of their ids, and wait for those that somebody else has in hand.
+
+    All who wait do so in one order, so nobody can wait for each other in a circle.
+    """
+    return _taken(rows.order_by(rows.selected_columns[0]).with_for_update(key_share=True))
+
+
+def _taken(rows: Select[*Columns]) -> Select[*Columns]:
+    # A common table expression, because PostgreSQL may run a subquery that locks rows more than once.
+    taken = rows.cte("taken")
+    return select(*taken.c)
+
+
+@contextmanager
+def _given_up_when_interrupted(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        # An interrupt strikes anywhere, in the driver too: nobody knows what state it has left behind.
+        connection.invalidate()
+        raise
+
+
 @contextmanager
 def _unavailable_instead() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise LedgerUnavailable(str(error.orig)) from error
+    except NoConnectionLeft as error:
+        raise LedgerUnavailable("all connections are in use") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if _is_about_the_ledger(error):
             raise LedgerUnavailable(str(error.orig)) from error
         raise
+
+
+def _is_about_the_ledger(error: DBAPIError) -> bool:
+    """Say whether an error would have met any statement at this moment, and not only this one with its values."""
+    if error.connection_invalidated:
+        return True
+    if state := _sqlstate(error):
+        return state.startswith(ABOUT_THE_LEDGER)
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def _was_too_slow(error: DBAPIError) -> bool:
+    return _sqlstate(error) == TOO_SLOW
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    """Give PostgreSQL's code of an error; SQLite has none, nor has an error of the driver."""
+    return getattr(error.orig, "sqlstate", None) or ""

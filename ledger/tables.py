@@ -151,6 +151,7 @@ effects = Table(
     UniqueConstraint("key"),
     _one_of(EffectState),
     Index("ix_effects_event_id", "event_id"),
+    Index("ix_effects_delivery_id", "delivery_id"),
     _partial("ix_effects_due", "due_at", where=DUE),
     _partial("ix_effects_sending", "token", where=SENDING),
     _partial("ix_effects_dead", "id", where=DEAD),

@@ -188,7 +188,8 @@ def event_ids_after(db: Connection, event_id: int, *, limit: int) -> list[int]:
 
 def known_handlers(db: Connection) -> list[str]:
     """Name the handlers that ever had a delivery."""
-    return list(db.execute(select(deliveries.c.handler).distinct().order_by(deliveries.c.handler)).scalars())
+    # Sorted here: a database may sort words by the rules of some language, which is another one in the next database.
+    return sorted(db.execute(select(deliveries.c.handler).distinct()).scalars())
 
 
 def list_deliveries(db: Connection, wanted: Filter) -> list[View]:
@@ -233,8 +234,8 @@ def count_effects(db: Connection) -> dict[str, int]:
 
 
 def _count(db: Connection, table: Table) -> dict[str, int]:
-    statement = select(table.c.state, func.count()).group_by(table.c.state).order_by(table.c.state)
-    counts: dict[str, int] = dict(db.execute(statement).all())
+    statement = select(table.c.state, func.count()).group_by(table.c.state)
+    counts: dict[str, int] = dict(sorted(map(tuple, db.execute(statement))))
     return counts
 
 
@@ -323,6 +324,7 @@ def _event_view(row: Any, owed: Iterable[View]) -> View:  # noqa: ANN401  # a ro
         "account": row.account,
         "livemode": row.livemode,
         "flaw": row.flaw,
+        "payload_pruned_at": rfc3339(row.payload_pruned_at),
         "deliveries": list(owed),
     }
 

@@ -1,6 +1,7 @@
 """Group commit: one thread writes what concurrent requests hand in, so that they share the price of one fsync."""
 
 import asyncio
+import math
 import queue
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection
 
+from config.metrics import Metrics
 from ledger.append import Appended, Doorbells, Room, append
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
@@ -40,19 +42,22 @@ class _Waiter:
 class Writer:
     """The only writer of new events in its process."""
 
-    def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None]) -> None:
+    def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None], *, metrics: Metrics) -> None:
         """Take what is needed.
 
         Args:
             ledger: where to write.
             on_commit: told which deliveries to announce, after each commit, in the writer's thread.
+            metrics: where commits are counted.
 
         """
         self._ledger = ledger
         self._on_commit = on_commit
+        self._metrics = metrics
         self._room = Room()
         self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
+        self._writing_since = math.inf  # monotonic seconds
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.committed_at = float("-inf")  # monotonic seconds of the last commit
 
@@ -88,6 +93,9 @@ class Writer:
         size = _size(waiter)
         if self._waiting.qsize() >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
+        if time.monotonic() - self._writing_since > timeout_s:
+            # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
+            raise LedgerUnavailable("the ledger does not answer")
         self._waiting_bytes += size
         self._waiting.put(waiter)
         try:
@@ -95,11 +103,15 @@ class Writer:
                 return await waiter.future
         except TimeoutError:
             raise LedgerUnavailable(f"not on disk within {timeout_s:g} s") from None
+        except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
+            raise LedgerUnavailable("this process ends") from None
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
             batch, last = self._collect(first)
+            self._writing_since = time.monotonic()
             self._write(batch)
+            self._writing_since = math.inf
             if last:
                 return
 
@@ -131,6 +143,7 @@ class Writer:
         self._answer([(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch])
 
     def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Outcome]:
+        began = time.monotonic()
         try:
             appended = self._transact(events, probe=probe)
         except LedgerUnavailable:
@@ -143,6 +156,8 @@ class Writer:
                 return [LedgerUnavailable(type(error).__name__)] * len(events)
             return [outcome for event in events for outcome in self._commit([event], probe=False)]
         self.committed_at = time.monotonic()
+        if events:
+            self._metrics.committed(events=len(events), seconds=self.committed_at - began)
         if appended.doorbells:
             self._on_commit(appended.doorbells)
         return appended.receipts
@@ -151,7 +166,7 @@ class Writer:
         with self._ledger.write() as db:
             appended = append(db, events, self._room) if events else Appended([], {})
             if probe:
-                _touch(db)
+                touch(db)
         return appended
 
     def _answer(self, answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
@@ -179,7 +194,8 @@ def _size(waiter: _Waiter) -> int:
     return len(waiter.event.body) if waiter.event else 0
 
 
-def _touch(db: Connection) -> None:
+def touch(db: Connection) -> None:
+    """Write something of no importance."""
     statement = insert_or_ignore(db, probes).values(id=1, at=0)
     db.execute(statement)
     db.execute(probes.update().values(at=time.time()))

@@ -1,5 +1,6 @@
 """The web process: `uvicorn receivers.app:create_app --factory`."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -8,24 +9,39 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 
 from config.broker import make_broker
-from config.database import database_url, make_engine
+from config.database import make_engine
 from config.errors import ConfigError, InvalidSettings
 from config.logs import configure_logs
+from config.metrics import make_metrics
 from config.settings import Settings, SourceSecrets, load_secrets, load_settings
+from config.traces import make_traces
 from handlers.router import load_router
 from ledger.announce import Announcer
+from ledger.gauges import Gauges
 from ledger.migrate import check_migrated
 from ledger.rejections import RejectionLog
 from ledger.store import Ledger
 from ledger.writer import Writer
 from receivers.answers import Answers, problem
 from receivers.body import Budget
+from receivers.ending import Ending, end_in_time
 from receivers.health import Health
 from receivers.intake import Intake
+from receivers.metrics import MetricsPage
 from receivers.provider import Provider
 from receivers.providers import load_providers
+
+LAST_ANSWERS_S = 0.1
+# What uvicorn has cancelled at the end of its patience still gets its 503.
+
+STOP_S = 1.0
+# For each thread. Nobody waits for it any more: what it holds was not answered with a 2xx.
+
+PATIENCE_S = 5.0
+# For one statement. Its senders have been answered 503 by then; who comes next should not have to wait for it too.
 
 REFUSALS: dict[int | str, dict[str, object]] = {
     401: {"description": "The signature is absent, wrong, or too old"},
@@ -62,24 +78,32 @@ def _require_a_source(providers: tuple[Provider, ...], secrets: Mapping[str, Sou
 
 
 def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> FastAPI:
-    engine = make_engine(database_url(settings))
+    engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
     ledger = Ledger(engine)
-    announcer = Announcer(make_broker(settings))
-    writer = Writer(ledger, on_commit=announcer.ring)
+    broker = make_broker(settings)
+    metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
+    traces = make_traces(settings)
+    announcer = Announcer(broker, metrics=metrics)
+    writer = Writer(ledger, on_commit=announcer.ring, metrics=metrics)
     rejections = RejectionLog(ledger)
+    ending = Ending(drain_s=settings.hookline_drain_s)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Ending]]:
+        ending.listen()
         announcer.start()
         writer.start()
         rejections.start()
-        yield
+        yield {"ending": ending}  # to each connection (receivers/protocol.py)
+        end_in_time()
+        await asyncio.sleep(LAST_ANSWERS_S)
         # In the order of the way: nothing that was accepted is left on it.
-        writer.stop()
-        announcer.stop()
-        rejections.stop()
+        writer.stop(STOP_S)
+        announcer.stop(STOP_S)
+        rejections.stop(STOP_S)
         ledger.close()
+        traces.stop()
 
     # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
     app = FastAPI(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
@@ -95,12 +119,24 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
             answers=answers,
             rejections=rejections,
             budget=budget,
+            metrics=metrics,
+            traces=traces,
         )
         _add_webhook(app, provider, intake)
-    health = Health(writer)
+    health = Health(writer, ending)
     app.add_api_route("/healthz", health.alive, methods=["GET"], response_model=None, tags=["health"])
     app.add_api_route("/readyz", health.ready, methods=["GET"], response_model=None, tags=["health"])
+    page = MetricsPage(metrics, Gauges(settings, ledger, broker))
+    app.add_api_route(
+        "/metrics", page.show, methods=["GET"], response_class=PlainTextResponse, response_model=None, tags=["health"]
+    )
     return app
+
+
+def _secret_counts(providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> dict[str, int]:
+    """Say how many secrets each source has."""
+    known = {variable: len(each.keys) for variable, each in secrets.items()}
+    return {provider.source: known.get(provider.secret_variable, 0) for provider in providers}
 
 
 def _add_webhook(app: FastAPI, provider: Provider, intake: Intake) -> None:

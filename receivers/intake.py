@@ -13,6 +13,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config.metrics import Metrics
+from config.traces import Traces
 from handlers.router import Router
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewDelivery, NewEvent
@@ -20,6 +22,7 @@ from ledger.rejections import Rejection, RejectionLog
 from ledger.writer import Writer
 from receivers import provider as seen
 from receivers.answers import Answers, problem
+from receivers.arrival import Arrival
 from receivers.body import Budget, read_body
 from receivers.headers import content_type_of, kept_headers
 from receivers.provider import Handshake, Headers, Incoming, Provider, Rejected
@@ -46,6 +49,8 @@ class Intake:
         answers: Answers,
         rejections: RejectionLog,
         budget: Budget,
+        metrics: Metrics,
+        traces: Traces,
     ) -> None:
         """Take what is needed. No `secrets`: this source is not configured."""
         self._provider = provider
@@ -55,9 +60,12 @@ class Intake:
         self._answers = answers
         self._rejections = rejections
         self._budget = budget
+        self._metrics = metrics
+        self._traces = traces
 
     async def receive(self, request: Request) -> Response:
         """Answer one request. A 2xx means: on disk, and it will be handled."""
+        arrival = Arrival(self._provider.source, metrics=self._metrics, traces=self._traces)
         headers = Headers(request.scope["headers"])
         body: bytes | None = None
         with self._budget.share() as share:
@@ -67,13 +75,16 @@ class Intake:
                 event = await self._identify(headers, body)
                 if isinstance(event, Handshake):
                     return Response(event.content, media_type=event.media_type)
-                receipt = await self._writer.append(event, timeout_s=COMMIT_TIMEOUT_S)
+                receipt = await self._writer.append(arrival.verified(event), timeout_s=COMMIT_TIMEOUT_S)
             except Rejected as rejected:
+                arrival.rejected(rejected.reason)
                 await self._note(rejected, headers, body)
                 return problem(rejected.status)
             except LedgerUnavailable as error:
+                arrival.unavailable()
                 log.warning("event refused", source=self._provider.source, reason=str(error))
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE)
+        arrival.stored(receipt)
         log.info(
             "event duplicate" if receipt.duplicate else "event accepted",
             source=event.source,
@@ -81,7 +92,9 @@ class Intake:
             external_id=event.external_id,
             event_id=receipt.event_id,
         )
-        return await self._answers.accepted(self._provider.reply, event, receipt)
+        answer = await self._answers.accepted(self._provider.reply, event, receipt)
+        arrival.answered(receipt)
+        return answer
 
     def _require_signature(self, headers: Headers) -> None:
         if not self._secrets:

@@ -1,18 +1,28 @@
-"""uvicorn's HTTP/1.1 with two bounds that it lacks: how large a request's head may be, and how long it may take.
+"""uvicorn's HTTP/1.1 with two bounds that it lacks, and an end that cuts nobody off.
 
+The bounds: how large a request's head may be, and how long it may take.
 Without them anybody fills the memory: httptools keeps headers without end, and trailers after a body likewise. Measured
 with uvicorn 0.54, one connection, no signature: 900 MB in 4 s, and the event loop busy for as long. And whoever sends a
-head byte by byte, or nothing, holds a socket for ever. The Procfile names this class (`--http`).
+head byte by byte, or nothing, holds a socket for ever.
+
+The end: uvicorn closes each connection on which no request is being answered, also one whose request is just coming in.
+Here such a connection gets a little time, and the answer to its request says that it is the last. The Procfile names
+this class (`--http`).
 """
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from receivers.ending import Ending
+
 MAX_HEAD_BYTES = 64 * 1024
 # Every provider's head is under 4 KiB. What one read of the socket brings (256 KiB at most) may come on top.
 
 HEAD_TIMEOUT_S = 10.0
+
+LAST_REQUEST_S = 1.0
+# How long a connection may stay idle when the process ends. Whoever sends later than that finds it closed.
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -22,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _head_bytes = 0  # received since the last complete head, or the last piece of a body
     _deadline: asyncio.TimerHandle | None = None
+    _ends = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
         """Expect a head."""
@@ -49,6 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._expect_nothing()
         super().on_headers_complete()
+        if self._is_last():
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of a body."""
@@ -59,6 +72,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a request."""
         self._head_bytes = 0
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """Answer what is being answered, and what comes within LAST_REQUEST_S. Called by uvicorn when it ends."""
+        self._ends = True
+        if self._is_answering():
+            super().shutdown()
+        else:
+            self.loop.call_later(LAST_REQUEST_S, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self._is_answering() and not self._head_bytes:  # a head that has begun has its own deadline
+            self.transport.close()
+
+    def _is_last(self) -> bool:
+        ending: Ending | None = self.app_state.get("ending")
+        return self._ends or (ending is not None and ending.begun)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first

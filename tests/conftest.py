@@ -1,16 +1,19 @@
-"""What every test may start from: a real ledger in a temporary directory."""
+"""What every test may start from: a real, migrated, empty ledger, in a SQLite file and in a PostgreSQL server."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from config.database import make_engine
-from ledger.migrate import upgrade
 from ledger.store import Ledger
+from tests.engines import POSTGRESQL, SQLITE
+from tests.ledger.making import migrate, settings_for
+from tests.servers.postgresql import PostgresServer
 
 # No time limits: a busy machine is not a wrong result.
 settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,20 +26,59 @@ def plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
-@pytest.fixture
-def ledger_url(tmp_path: Path) -> URL:
-    """The URL of a migrated, empty ledger."""
-    url = URL.create("sqlite", database=str(tmp_path / "ledger.db"))
-    engine = make_engine(url)
-    upgrade(engine)
-    engine.dispose()
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database that this test's ledger is in."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server for all tests of this process; it is started by the first that asks for it."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgresql: PostgresServer) -> URL:
+    """The URL of a migrated ledger in that server."""
+    url = make_url(postgresql.create_database("ledger"))
+    migrate(url)
     return url
+
+
+@pytest.fixture
+def ledger_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """The URL of a migrated, empty ledger."""
+    if database == POSTGRESQL:
+        server, url = request.getfixturevalue("postgresql"), request.getfixturevalue("migrated_url")
+        server.empty_database(url.database)
+        return cast("URL", url)
+    url = URL.create(SQLITE, database=str(tmp_path / "ledger.db"))
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def new_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """The URL of a database without tables, for this test alone."""
+    if database == SQLITE:
+        yield URL.create(SQLITE, database=str(tmp_path / "new.db"))
+        return
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    yield make_url(server.create_database("new"))
+    server.drop_database("new")
 
 
 @pytest.fixture
 def ledger(ledger_url: URL) -> Iterator[Ledger]:
     """An empty ledger."""
-    ledger = Ledger(make_engine(ledger_url))
+    ledger = Ledger(make_engine(settings_for(ledger_url)))
     yield ledger
     ledger.close()
 

@@ -17,7 +17,8 @@ from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState
 from ledger.schedule import MAX_CRASHES
-from ledger.store import Ledger, Transaction, check_alive
+from ledger.store import Ledger, Transaction, check_alive, check_whole
+from workers.report import Report, Span
 from workers.watch import RanTooLong, Watch
 
 HANDLER_LIMIT_S = 10.0
@@ -43,6 +44,7 @@ class Deliverer:
         channels: Channels,
         watch: Watch,
         ring_effects: Callable[[], None],
+        report: Report,
         handler_limit_s: float = HANDLER_LIMIT_S,
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
@@ -51,6 +53,7 @@ class Deliverer:
         self._channels = channels
         self._watch = watch
         self._ring_effects = ring_effects
+        self._report = report
         self._handler_limit_s = handler_limit_s
 
     def deliver(self, ids: object) -> None:
@@ -78,7 +81,7 @@ class Deliverer:
             claimed = self._load(taken, token)
             with self._ledger.write() as db:
                 held = claims.still_held(db, token)
-                outcomes = [self._run_one(db, each, run) for each in claimed if each.delivery.id in held]
+                outcomes = [self._run_timed(db, each, run) for each in claimed if each.delivery.id in held]
                 claims.settle(db, outcomes, token=token, now=time.time())
         except LedgerUnavailable as error:
             log.warning("deliveries given back", error=str(error), deliveries=len(taken))
@@ -86,11 +89,13 @@ class Deliverer:
             return
         except RanTooLong:
             # Nothing of this message was kept. Its neighbours did nothing wrong.
-            self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)
+            blamed = self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)
+            if run.current is not None and blamed is not None:
+                self._report.delivery(run.current, blamed, run.ran[blamed.delivery.id])
             return
         by_id = {each.delivery.id: each for each in claimed}
         for outcome in outcomes:
-            _log_outcome(by_id[outcome.delivery.id], outcome)
+            self._report.delivery(by_id[outcome.delivery.id], outcome, run.ran[outcome.delivery.id])
         if run.planned:
             self._ring_effects()
 
@@ -103,18 +108,26 @@ class Deliverer:
                 claims.release(db, token, now=time.time(), ids=left)
         return claimed
 
+    def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
+        began_at = time.time()
+        run.current = claimed
+        try:
+            return self._run_one(db, claimed, run)
+        finally:
+            run.ran[claimed.delivery.id] = Span(began_at, time.time())
+
     def _run_one(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
         now = time.time()
-        run.current = claimed
         context = Context(db=Transaction(db), channels=self._channels, delivery_id=claimed.delivery.id, now=now)
         handler = self._router.by_name[claimed.delivery.handler]
         try:
             with db.begin_nested(), self._watch.limit(self._handler_limit_s):
                 handler.run(claimed.event, context)
+                check_whole(db)
         except Exception as error:  # whatever a handler does is its own failure only
             if _was_interrupted(error):
                 raise RanTooLong from error
-            check_alive(db)
+            check_alive(db, error)
             return _failed(claimed.delivery, error, now)
         run.planned += context.planned
         return Outcome(delivery=claimed.delivery, state=DeliveryState.DONE)
@@ -126,6 +139,7 @@ class _Run:
     def __init__(self) -> None:
         self.current: Claimed | None = None
         self.planned: list[int] = []
+        self.ran: dict[int, Span] = {}  # by delivery
 
 
 def _are_ids(value: object) -> TypeGuard[list[int]]:
@@ -157,37 +171,20 @@ def _retried(delivery: Taken, error: str, due_at: float | None, *, crashed: bool
     return Outcome(delivery=delivery, state=state, error=error, due_at=due_at, crashed=crashed)
 
 
-def _blame(db: Connection, culprit: Claimed | None, token: str) -> None:
+def _blame(db: Connection, culprit: Claimed | None, token: str) -> Outcome | None:
     """Settle the delivery that ran too long; it held up every other writer, which counts like a crash."""
     now = time.time()
+    outcome = None
     if culprit is not None and culprit.delivery.id in claims.still_held(db, token):
         delivery = culprit.delivery
         poison = delivery.crashes + 1 >= MAX_CRASHES
         error = f"ran too long {MAX_CRASHES} times" if poison else "ran too long"
         outcome = _retried(delivery, error, None if poison else delivery.schedule.next_due(now), crashed=True)
         claims.settle(db, [outcome], token=token, now=now)
-        _log_outcome(culprit, outcome)
     claims.release(db, token, now=now)
+    return outcome
 
 
 def _where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-
-
-def _log_outcome(claimed: Claimed, outcome: Outcome) -> None:
-    known = {
-        "source": claimed.event.source,
-        "type": claimed.event.type,
-        "external_id": claimed.event.external_id,
-        "event_id": claimed.event.id,
-        "delivery_id": claimed.delivery.id,
-        "handler": claimed.delivery.handler,
-        "attempt": claimed.delivery.attempt,
-    }
-    if outcome.state == DeliveryState.DONE:
-        log.info("delivery done", **known)
-    else:
-        # The error's text may quote the body, so it is kept in the ledger and not written to the log.
-        see = f"hookline events get {claimed.event.id}"
-        log.warning("delivery failed", **known, state=outcome.state, see=see)

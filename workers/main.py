@@ -8,17 +8,21 @@ import dramatiq
 from dramatiq import Broker, Middleware, Worker
 
 from config.broker import BROKER_ERRORS, make_broker
-from config.database import database_url, make_engine
+from config.database import make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
+from config.metrics import make_metrics
 from config.settings import Settings, load_settings
+from config.traces import Traces, make_traces
 from handlers.context import Channels
 from handlers.router import QUEUES, load_router
 from ledger.announce import DELIVER, EFFECTS_QUEUE, SEND, ring_effects
 from ledger.migrate import check_migrated
 from ledger.store import Ledger
-from workers.deliver import Deliverer
+from workers.deliver import HANDLER_LIMIT_S, Deliverer
 from workers.post import make_slack
+from workers.release import become_release
+from workers.report import Report
 from workers.send import Sender
 from workers.watch import Watch, end_when_a_thread_dies
 
@@ -39,12 +43,15 @@ def setup() -> None:
 def make_worker(settings: Settings) -> Broker:
     """Wire a worker: broker, actors, and the thread that watches over its claims."""
     configure_logs(development=settings.hookline_dev)
-    url = database_url(settings)
     # What a handler wrote and a power cut undid is done again; a message that Slack has must not be forgotten.
-    fast, safe = make_engine(url, fsync=False), make_engine(url)
+    fast = make_engine(settings, fsync=False, patience_s=HANDLER_LIMIT_S)
+    safe = make_engine(settings)
     check_migrated(safe)
     handled, sent = Ledger(fast), Ledger(safe)
     broker = make_broker(settings)
+    router = load_router()
+    traces = make_traces(settings)
+    report = Report(metrics=make_metrics(settings, handlers=router.by_name.keys()), traces=traces)
     watch = Watch(handled)
 
     def ring() -> None:
@@ -53,14 +60,15 @@ def make_worker(settings: Settings) -> Broker:
 
     deliverer = Deliverer(
         ledger=handled,
-        router=load_router(),
+        router=router,
         channels=Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel),
         watch=watch,
         ring_effects=ring,
+        report=report,
     )
-    sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch)
+    sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, report=report)
     _declare(broker, deliverer, sender)
-    broker.add_middleware(_Process(watch, sender))
+    broker.add_middleware(_Process(watch, sender, traces))
     return broker
 
 
@@ -77,9 +85,10 @@ def _declare(broker: Broker, deliverer: Deliverer, sender: Sender) -> None:
 class _Process(Middleware):
     """What begins and ends with the worker process."""
 
-    def __init__(self, watch: Watch, sender: Sender) -> None:
+    def __init__(self, watch: Watch, sender: Sender, traces: Traces) -> None:
         self._watch = watch
         self._sender = sender
+        self._traces = traces
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         worker.worker_timeout = POLL_MS
@@ -91,3 +100,5 @@ class _Process(Middleware):
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         self._watch.stop()
+        self._traces.stop()
+        become_release(self._watch.held())

@@ -14,6 +14,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
 from workers.console import render
 from workers.post import AnswerLost, Busy, CannotLook, NotSent, Posted, Refused, Slack
+from workers.report import Report, Span
 from workers.watch import RanTooLong, Watch
 
 LANES = 2
@@ -38,12 +39,14 @@ class Sender:
         ledger: Ledger,
         slack: Slack | None,
         watch: Watch,
+        report: Report,
         call_limit_s: float = CALL_LIMIT_S,
     ) -> None:
         """Take what is needed. Without `slack`, effects are shown on the console and kept."""
         self._ledger = ledger
         self._slack = slack
         self._watch = watch
+        self._report = report
         self._call_limit_s = call_limit_s
         self._lanes = threading.BoundedSemaphore(LANES)
         self._stopping = threading.Event()
@@ -81,25 +84,33 @@ class Sender:
         return effect is not None
 
     def _send(self, effect: Effect, token: str) -> None:
+        began_at = time.time()
+        outcome = self._try(effect, token)
+        self._report.effect(effect, outcome, Span(began_at, time.time()))
+
+    def _try(self, effect: Effect, token: str) -> str:
+        """Send it and record what came of it. Give the word for that: see `config.metrics.EFFECT_OUTCOMES`."""
         if self._slack is None:
             print(render(effect), flush=True)  # noqa: T201  # the console is where it is sent to
             self._record(lambda db: effects.mark_kept(db, effect, token=token, now=time.time()))
-            return
+            return "kept"
         try:
-            posted = self._call(self._slack, effect)
+            posted, outcome = self._call(self._slack, effect)
         except AnswerLost as error:
-            self._lost(effect, token, error)
+            return self._lost(effect, token, error)
         except Busy as error:
             self._wait(effect, token, error)
+            return "paused"
         except NotSent as error:
-            self._failed(effect, token, error)
-        else:
-            self._sent(effect, token, posted)
+            return self._failed(effect, token, error)
+        self._sent(effect, token, posted)
+        return outcome
 
-    def _call(self, slack: Slack, effect: Effect) -> Posted:
+    def _call(self, slack: Slack, effect: Effect) -> tuple[Posted, str]:
         try:
             with self._watch.limit(self._call_limit_s):
-                return self._found(slack, effect) or slack.post(effect)
+                found = self._found(slack, effect)
+                return (found, "found") if found else (slack.post(effect), "sent")
         except RanTooLong:
             raise AnswerLost(f"no answer within {self._call_limit_s:g} s") from None
 
@@ -136,7 +147,7 @@ class Sender:
         )
         log.info("effect sent", **_known(effect), claim_held=held)
 
-    def _lost(self, effect: Effect, token: str, error: AnswerLost) -> None:
+    def _lost(self, effect: Effect, token: str, error: AnswerLost) -> str:
         now = time.time()
         due_at = effect.schedule.next_due(now)
         if due_at is None:
@@ -144,13 +155,14 @@ class Sender:
         else:
             self._record(lambda db: effects.mark_ambiguous(db, effect, token=token, due_at=due_at, error=str(error)))
         log.warning("effect ambiguous", **_known(effect), error=str(error), dead=due_at is None)
+        return "dead" if due_at is None else "ambiguous"
 
     def _wait(self, effect: Effect, token: str, error: Busy) -> None:
         until = time.time() + error.after_s
         self._record(lambda db: effects.pause_channel(db, effect, token=token, until=until))
         log.info("channel paused", **_known(effect), after_s=error.after_s)
 
-    def _failed(self, effect: Effect, token: str, error: NotSent) -> None:
+    def _failed(self, effect: Effect, token: str, error: NotSent) -> str:
         now = time.time()
         due_at = None if isinstance(error, Refused) else effect.schedule.next_due(now)
         if due_at is None:
@@ -158,6 +170,7 @@ class Sender:
         else:
             self._record(lambda db: effects.mark_failed(db, effect, token=token, due_at=due_at, error=str(error)))
         log.warning("effect failed", **_known(effect), error=str(error), dead=due_at is None)
+        return "dead" if due_at is None else "failed"
 
 
 def _known(effect: Effect) -> dict[str, object]:

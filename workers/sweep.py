@@ -15,18 +15,21 @@ import structlog
 from dramatiq import Broker
 
 from config.broker import BROKER_ERRORS, is_reachable, make_broker
-from config.database import database_url, make_engine
+from config.database import make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
+from config.metrics import Metrics, make_metrics
 from config.settings import load_settings
 from handlers.router import QUEUES, Router, load_router
 from ledger import overdue
 from ledger.announce import ring_alone, ring_deliveries, ring_effects
 from ledger.errors import LedgerUnavailable
+from ledger.gauges import Gauges
 from ledger.migrate import check_migrated
 from ledger.overdue import Doorbell, Held
 from ledger.rejections import prune
 from ledger.store import Ledger
+from workers.metrics import serve_metrics
 
 INTERVAL_S = 1.0
 JITTER_S = 0.2
@@ -38,6 +41,9 @@ BLIND_AFTER_S = 5.0
 # Longer gaps between two looks of its own say nothing about workers, and are not held against them.
 
 TIDY_INTERVAL_S = 60.0
+
+LAST_PASS_S = 3
+# Of a sweeper that was told to end, while the ledger or the broker hangs.
 
 log = structlog.get_logger()
 
@@ -72,12 +78,14 @@ class Sweeper:
         broker: Broker,
         router: Router,
         *,
+        metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take what is needed; `monotonic` is the clock that lost claims are judged by."""
         self._ledger = ledger
         self._broker = broker
         self._handlers = router.by_name.keys()
+        self._metrics = metrics
         self._deliveries = Vigil(monotonic)
         self._effects = Vigil(monotonic)
         self._tidied_at = float("-inf")
@@ -105,8 +113,10 @@ class Sweeper:
                 freed = overdue.free_deliveries(db, lost, time.time())
                 freed_effects = overdue.free_effects(db, lost_effects, time.time())
             for state, ids in freed.items():
+                self._metrics.freed("deliveries", len(ids))
                 log.warning("deliveries freed", reason="their worker is gone", state=state, deliveries=ids)
             for state, ids in freed_effects.items():
+                self._metrics.freed("effects", len(ids))
                 log.warning("effects freed", reason="their worker is gone", state=state, effects=ids)
 
     def _announce(self) -> bool:
@@ -122,6 +132,8 @@ class Sweeper:
         with self._ledger.write() as db:
             due = overdue.announce_due(db, QUEUES, self._handlers, now)
             again = overdue.announce_again(db, self._handlers, now)
+        self._metrics.announced("due", len(due))
+        self._metrics.announced("again", len(again))
         if again:
             log.info("announced again", deliveries=len(again))
         self._ring([*due, *again])
@@ -152,18 +164,36 @@ def main() -> None:
     try:
         settings = load_settings(os.environ)
         configure_logs(development=settings.hookline_dev)
-        engine = make_engine(database_url(settings), fsync=False)
+        engine = make_engine(settings, fsync=False)
         check_migrated(engine)
-        sweeper = Sweeper(Ledger(engine), make_broker(settings), load_router())
+        ledger, broker, router = Ledger(engine), make_broker(settings), load_router()
+        metrics = make_metrics(settings)
+        sweeper = Sweeper(ledger, broker, router, metrics=metrics)
     except ConfigError as error:
         sys.exit(f"hookline: {error}")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    if settings.hookline_metrics_port is not None:
+        page = metrics.registry(Gauges(settings, ledger, broker))
+        serve_metrics(page, host=settings.host, port=settings.hookline_metrics_port)
+    stopping = _stop_on_signals()
     log.info("sweeper started")
     more = False
     while not stopping.wait(0 if more else INTERVAL_S + random.uniform(-JITTER_S, JITTER_S)):  # noqa: S311  # spreads
         more = sweeper.sweep()
+    log.info("sweeper ended")
+
+
+def _stop_on_signals() -> threading.Event:
+    """Let SIGTERM end the sweeper after its pass, or in the middle of one that does not end: each step is a whole."""
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        signal.alarm(LAST_PASS_S)
+        stopping.set()
+
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return stopping
 
 
 if __name__ == "__main__":

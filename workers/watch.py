@@ -66,6 +66,7 @@ class Watch:
         self._striking = threading.Lock()
         self._stopping = threading.Event()
         self._parent = os.getppid()
+        self._orphaned = False
 
     def start(self) -> None:
         """Start the threads: one must not wait for the ledger, which may be locked by what the other has to stop."""
@@ -75,6 +76,10 @@ class Watch:
     def stop(self) -> None:
         """End the threads."""
         self._stopping.set()
+
+    def held(self) -> list[str]:
+        """Give the tokens of the claims that are being worked on."""
+        return list(self._beats)
 
     @contextmanager
     def over(self, token: str, beat: Beat) -> Iterator[None]:
@@ -125,7 +130,8 @@ class Watch:
 
     def _check_parent(self) -> None:
         # Dramatiq's processes outlive a master that was killed; whoever starts a new one then has them twice.
-        if os.getppid() != self._parent:
+        if os.getppid() != self._parent and not self._orphaned:
+            self._orphaned = True  # said once: the second SIGTERM would end what runs in the middle
             log.warning("worker ends", reason="its master process is gone")
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -16,8 +16,9 @@ from cli.dev.readiness import base_url
 from cli.dev.secrets import ensure_dev_secrets
 from cli.dev.supervisor import BACKEND, Plan, supervise
 from cli.dev.valkey import prepare_valkey
-from config.database import database_url, make_engine
+from config.database import make_engine
 from config.errors import ConfigError
+from config.seats import clear_seats, metrics_directory
 from config.settings import CHECKOUT, Settings, load_secrets, load_settings
 from handlers.errors import BrokenPlugin
 from ledger.errors import LedgerUnavailable
@@ -58,7 +59,8 @@ def _run(environ: Mapping[str, str]) -> None:
         check_database(settings)
         secrets = _prepare_secrets(settings, environ)
         _migrate(settings)
-        backend = prepare_valkey(settings) if settings.redis_url is None else None
+        clear_seats(metrics_directory(settings))
+        backend = prepare_valkey(settings) if settings.embeds_valkey else None
         services = {name: command for name, command in commands.items() if name != RELEASE}
         plan = Plan(
             commands=services,
@@ -86,7 +88,7 @@ def _prepare_secrets(settings: Settings, environ: Mapping[str, str]) -> dict[str
 
 def _migrate(settings: Settings) -> None:
     """Do what the Procfile's release command does, without starting another Python for it."""
-    engine = make_engine(database_url(settings))
+    engine = make_engine(settings)
     try:
         upgrade(engine)
     except LedgerUnavailable as error:
@@ -103,12 +105,12 @@ def _environ_of_services(settings: Settings, environ: Mapping[str, str], secrets
         "HOOKLINE_DATA_DIR": str(settings.hookline_data_dir),
         "HOST": settings.host,
         "PORT": str(settings.port),
-        "REDIS_URL": settings.resolved_redis_url,
         "PYTHONUNBUFFERED": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
     }
+    embedded = {"REDIS_URL": settings.resolved_redis_url} if settings.embeds_valkey else {}
     colour = {"FORCE_COLOR": "1"} if wants_colour(environ, terminal=sys.stdout.isatty()) else {}
-    return {**inherited, **secrets, **decided, **colour}
+    return {**inherited, **secrets, **decided, **embedded, **colour}
 
 
 def _make_output(environ: Mapping[str, str], names: Iterable[str]) -> Output:

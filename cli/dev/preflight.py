@@ -8,14 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import redis
+from pika import BlockingConnection, ConnectionParameters
+from pika.exceptions import ProbableAccessDeniedError, ProbableAuthenticationError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from cli.dev.errors import AlreadyRunning, DataDirectoryUnusable, PortUnusable
-from config.broker import make_client
+from config.brokers.errors import BROKER_ERRORS, describe
+from config.brokers.rabbitmq import connection_parameters
+from config.brokers.redis import make_client
+from config.brokers.url import RabbitmqUrl, RedisUrl, parse_rabbitmq_url, parse_redis_url
 from config.database import database_url, make_engine
 from config.errors import BrokerUnreachable, DatabaseUnreachable, InvalidSettings
 from config.settings import Settings
@@ -125,28 +129,38 @@ def _try_to_listen(family: int, kind: int, protocol: int, _name: str, address: t
 
 
 def check_broker(settings: Settings) -> None:
-    """See that something answers at REDIS_URL, if it is set.
+    """See that the broker answers, if RABBITMQ_URL or REDIS_URL names one.
 
     Raises:
-        BrokerUnreachable: nothing does within two seconds; the text names the place without its password.
-        InvalidSettings: it is not a URL that a Redis client reads.
+        BrokerUnreachable: it does not within two seconds, or refuses access; the text names the place without its
+            password.
 
     """
-    if settings.redis_url is None:
-        return
-    try:
-        client = make_client(settings.redis_url)
-    except ValueError:  # its text may quote a part of the password
-        raise InvalidSettings(["REDIS_URL cannot be used: it is not a redis://, rediss:// or unix:// URL"]) from None
-    with client:
+    if settings.rabbitmq_url is not None:
+        _check_rabbitmq(parse_rabbitmq_url(settings.rabbitmq_url))
+    elif settings.redis_url is not None:
+        _check_redis(parse_redis_url(settings.redis_url))
+
+
+def _check_redis(url: RedisUrl) -> None:
+    with make_client(url) as client:
         try:
             client.ping()
         except redis.BusyLoadingError:
             return
+        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+            raise BrokerUnreachable(_access_refused("REDIS_URL", url.place, error)) from None
         except redis.RedisError as error:
-            place = urlsplit(settings.redis_url)
-            sentence = _nothing_answers("REDIS_URL", place.hostname, place.port, place.path, error)
-            raise BrokerUnreachable(sentence) from None
+            raise BrokerUnreachable(_nothing_answers("REDIS_URL", url.place, error)) from None
+
+
+def _check_rabbitmq(url: RabbitmqUrl) -> None:
+    try:
+        BlockingConnection([ConnectionParameters(**each) for each in connection_parameters(url)]).close()
+    except (ProbableAuthenticationError, ProbableAccessDeniedError) as error:
+        raise BrokerUnreachable(_access_refused("RABBITMQ_URL", url.place, error)) from None
+    except BROKER_ERRORS as error:
+        raise BrokerUnreachable(_nothing_answers("RABBITMQ_URL", url.place, error)) from None
 
 
 def check_database(settings: Settings) -> None:
@@ -161,7 +175,7 @@ def check_database(settings: Settings) -> None:
         url = database_url(settings)
     except ValueError:  # a port that is not a number; the text may quote a part of the password
         raise InvalidSettings(["DATABASE_URL is not a URL: it should look like postgresql://user@host/name"]) from None
-    engine = make_engine(url)
+    engine = make_engine(settings)
     try:
         engine.connect().close()
     except DBAPIError as error:
@@ -173,15 +187,19 @@ def check_database(settings: Settings) -> None:
 def _database_sentence(url: URL, error: BaseException | None) -> str:
     if url.get_backend_name() == "sqlite":
         return f"the ledger {url.database} cannot be opened: {_reason(error)}"
-    return _nothing_answers("DATABASE_URL", url.host, url.port, f"/{url.database or ''}", error)
+    port = f":{url.port}" if url.port else ""
+    return _nothing_answers("DATABASE_URL", f"{url.host or ''}{port}/{url.database or ''}", error)
 
 
-def _nothing_answers(variable: str, host: str | None, port: int | None, path: str, error: BaseException | None) -> str:
+def _nothing_answers(variable: str, place: str, error: BaseException | None) -> str:
     """Say which variable leads nowhere. Of its URL only host, port and path: never the password."""
-    place = f"{host or ''}{f':{port}' if port else ''}{path}"
     return f"nothing answers at {variable} ({place}): {_reason(error)}"
+
+
+def _access_refused(variable: str, place: str, error: BaseException) -> str:
+    return f"what answers at {variable} ({place}) refuses access: {_reason(error)}"
 
 
 def _reason(error: BaseException | None) -> str:
     """Give the first line of what a driver says; the lines after it give advice."""
-    return " ".join(str(error).partition("\n")[0].split()).rstrip(".:")
+    return describe(error) if error is not None else "it does not say why"

@@ -41,7 +41,7 @@ class Plan:
 
     Attributes:
         commands: the Procfile's processes, by name, without its release command.
-        backend: the embedded Valkey's command, or None when REDIS_URL says where one is.
+        backend: the embedded Valkey's command, or None when the environment names another broker.
         backend_socket: where it listens.
         environ: the environment of every process.
         directory: where they run.

@@ -10,6 +10,7 @@ from ledger.store import Ledger
 from ledger.tables import deliveries, effects
 from tests.cli.shell import Shell
 from tests.cli.stock import DEAD, DONE, FAILED, add_effect, fill
+from tests.engines import ON_BOTH
 from tests.ledger.making import delivery, new_event, states, store
 
 NOW = 1_800_000_000.0
@@ -28,6 +29,7 @@ def effect_states(ledger: Ledger) -> list[str]:
         return list(db.execute(select(effects.c.state).order_by(effects.c.id)).scalars())
 
 
+@ON_BOTH
 def test_retry_takes_what_failed_or_is_dead_and_leaves_the_rest_alone(ledger: Ledger) -> None:
     store(ledger, *(new_event() for _ in DeliveryState))
     set_states(ledger, *DeliveryState)
@@ -38,6 +40,7 @@ def test_retry_takes_what_failed_or_is_dead_and_leaves_the_rest_alone(ledger: Le
     assert states(ledger) == ["pending" if state in ("failed", "dead") else state for state in DeliveryState]
 
 
+@ON_BOTH
 def test_replay_takes_what_is_over_and_leaves_alone_what_waits_or_runs(ledger: Ledger) -> None:
     store(ledger, *(new_event() for _ in DeliveryState))
     set_states(ledger, *DeliveryState)
@@ -48,6 +51,7 @@ def test_replay_takes_what_is_over_and_leaves_alone_what_waits_or_runs(ledger: L
     assert states(ledger) == [state if state in waiting else "pending" for state in DeliveryState]
 
 
+@ON_BOTH
 def test_what_is_retried_starts_a_new_schedule(ledger: Ledger) -> None:
     store(ledger, new_event())
     set_states(ledger, "dead", failures=9, crashes=3, first_attempt_at=1.0, finished_at=2.0, attempts=9)
@@ -105,7 +109,7 @@ def test_there_must_be_something_to_do(shell: Shell, ledger: Ledger) -> None:
 
 def test_a_replay_is_told_as_an_object_and_once(shell: Shell, ledger: Ledger) -> None:
     fill(ledger)
-    expected = {"action": "replay", "deliveries": [1, 3, 4], "effects": []}
+    expected = {"action": "replay", "deliveries": [1, 3, 4], "effects": [], "payload_pruned": 0}
     assert shell.objects("replay", str(DONE), "evt_3Dead", str(DEAD)) == [expected]
     assert shell.refused("replay", str(DONE)).startswith("nothing to replay")
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from cli.tail import LOOKBACK, Follower
+from ledger.append import Room, append
 from ledger.store import Ledger
 from ledger.views import Filter
 from tests.cli.shell import Shell
+from tests.engines import ON_BOTH, ON_POSTGRESQL
 from tests.ledger.making import new_event, store
 
 SOON_S = 20
@@ -49,6 +51,7 @@ def test_events_come_one_a_line_as_they_come_in_until_it_is_told_to_end(
     assert (process.returncode, out, err) == (0, "", "")
 
 
+@ON_BOTH
 def test_with_json_each_line_is_an_event(shell: Shell, ledger: Ledger) -> None:
     store(ledger, new_event(key="evt_first"))
     with tailing(shell, "--json") as process:
@@ -74,12 +77,26 @@ def rename(ledger: Ledger, table: str, name: str) -> None:
         db.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {name}")
 
 
+@ON_POSTGRESQL
+def test_an_event_that_is_committed_after_a_later_one_was_shown_is_shown_too(ledger: Ledger) -> None:
+    """PostgreSQL gives the id when the event is written, and several web processes write at once."""
+    shown: list[Any] = []
+    tail = follower(ledger, shown)
+    with ledger.write() as slow:
+        append(slow, [new_event(key="evt_slow")], Room())
+        store(ledger, new_event(key="evt_fast"))
+        tail.show_new()
+    tail.show_new()
+    assert [(view["id"], view["external_id"]) for view in shown] == [(2, "evt_fast"), (1, "evt_slow")]
+
+
 def follower(ledger: Ledger, shown: list[Any], wanted: Filter | None = None) -> Follower:
     made = Follower(ledger, wanted or Filter(), shown.extend)
     made.start()
     return made
 
 
+@ON_BOTH
 def test_an_event_that_is_committed_below_one_that_was_shown_is_shown_too(ledger: Ledger) -> None:
     shown: list[Any] = []
     tail = follower(ledger, shown)
@@ -91,6 +108,7 @@ def test_an_event_that_is_committed_below_one_that_was_shown_is_shown_too(ledger
     assert [view["id"] for view in shown] == [100, 50, 75]
 
 
+@ON_BOTH
 def test_a_burst_is_shown_whole_in_order_and_once(ledger: Ledger) -> None:
     shown: list[Any] = []
     store(ledger, *(new_event() for _ in range(20)))

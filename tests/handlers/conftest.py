@@ -1,13 +1,17 @@
-"""A ledger in memory, with the book in it."""
+"""A ledger with the book in it: in memory, and in PostgreSQL."""
 
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, StaticPool, create_engine
+from sqlalchemy import Engine, StaticPool, create_engine, make_url
 
+from config.database import make_engine
 from handlers.router import Router, load_router
 from ledger.tables import metadata
+from tests.engines import POSTGRESQL, SQLITE
 from tests.handlers.desk import Desk, open_desk
+from tests.ledger.making import settings_for
+from tests.servers.postgresql import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +19,20 @@ def router() -> Router:
     return load_router()
 
 
-@pytest.fixture(scope="session")
-def engine(router: Router) -> Iterator[Engine]:  # noqa: ARG001  # it has imported the handlers' tables
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+@pytest.fixture(scope="session", params=[SQLITE, POSTGRESQL])
+def engine(request: pytest.FixtureRequest, router: Router) -> Iterator[Engine]:  # noqa: ARG001  # imports the tables
+    if request.param == SQLITE:
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        metadata.create_all(engine)
+        yield engine
+        engine.dispose()
+        return
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    engine = make_engine(settings_for(make_url(server.create_database("desk"))))
     metadata.create_all(engine)
     yield engine
     engine.dispose()
+    server.drop_database("desk")
 
 
 @pytest.fixture

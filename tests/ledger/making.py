@@ -4,19 +4,34 @@ import itertools
 import time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
+from config.database import make_engine
+from config.settings import Settings, load_settings
 from ledger.append import Room, append
 from ledger.event import NewDelivery, NewEvent
+from ledger.migrate import upgrade
 from ledger.store import Ledger
 from ledger.tables import attempts, deliveries, effects
 
 _numbers = itertools.count(1)
 
 
+def settings_for(url: URL, **variables: str) -> Settings:
+    """Give the settings of a process whose ledger is there."""
+    return load_settings({"DATABASE_URL": url.render_as_string(hide_password=False), **variables})
+
+
+def migrate(url: URL) -> None:
+    """Make the tables."""
+    engine = make_engine(settings_for(url))
+    upgrade(engine)
+    engine.dispose()
+
+
 def new_event(*, key: str | None = None, handlers: tuple[str, ...] = ("topic.run",), **changes: Any) -> NewEvent:
     """Make an event that is like no other, unless `key` says which."""
-    key = key or f"evt_{next(_numbers)}"
+    key = key or f"evt_{next(_numbers):06}"  # of one batch, ids are given in the order of keys
     body = changes.pop("body", b'{"id": 1}')
     values: dict[str, Any] = {
         "source": "stripe",

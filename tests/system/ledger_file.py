@@ -1,9 +1,9 @@
-"""Look into the ledger's file from outside, with nothing of ours in between."""
+"""Look into the ledger from outside, with nothing of ours in between."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import URL, NullPool, create_engine
 
 Row = dict[str, Any]
 
@@ -12,15 +12,18 @@ UNFINISHED_EFFECTS = "state NOT IN ('sent', 'kept', 'dead')"
 
 
 class LedgerFile:
-    """The SQLite file, opened anew for each question."""
+    """The SQLite file, or the PostgreSQL database, opened anew for each question. Parameters are `?` for both."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | URL) -> None:
+        url = place if isinstance(place, URL) else URL.create("sqlite", database=str(place))
+        self.path = Path(url.database or "")
+        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._mark = "?" if url.get_backend_name() == "sqlite" else "%s"
 
     def rows(self, sql: str, *parameters: object) -> list[Row]:
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-            db.row_factory = sqlite3.Row
-            return [dict(row) for row in db.execute(sql, parameters)]
+        with self._engine.connect() as db:
+            found = db.exec_driver_sql(sql.replace("?", self._mark), parameters or None)
+            return [dict(row) for row in found.mappings()]
 
     def column(self, sql: str, *parameters: object) -> list[Any]:
         return [next(iter(row.values())) for row in self.rows(sql, *parameters)]
@@ -32,8 +35,8 @@ class LedgerFile:
 
     def execute(self, sql: str) -> None:
         """Change something that is not the product's, such as a table for a test's own handler."""
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-            db.execute(sql)
+        with self._engine.connect() as db:
+            db.exec_driver_sql(sql)
 
     def event(self, external_id: str) -> Row:
         """Give one event, and fail when it is not there exactly once."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,7 +31,7 @@ CLI_S = 60.0
 
 VALKEY = "valkey"
 DEV = "dev"  # `hookline dev`, which starts all others by itself
-ALL = (VALKEY, "web", "worker", "sweeper")
+OURS = ("web", "worker", "sweeper")
 
 STRIPE_SECRET = "whsec_of_the_system_tests"
 GITHUB_SECRET = "github-secret-of-the-system-tests"
@@ -67,9 +68,10 @@ class Service:
             **(environ or {}),
         }
         self.settings = load_settings(self.environ)
-        self.ledger = LedgerFile(self.settings.ledger_path)
+        self.ledger = LedgerFile(database_url(self.settings))
         self._commands = {**read_procfile(checkout / "Procfile"), DEV: f"{shlex.quote(sys.executable)} -m cli dev"}
         self._processes: dict[str, Process] = {}
+        self._ports = {"web": self.port}
 
     @property
     def url(self) -> str:
@@ -78,18 +80,22 @@ class Service:
     def prepare(self) -> None:
         """Make the data directory, the ledger and its tables: what the Procfile's release command does."""
         self.settings.hookline_data_dir.mkdir(parents=True, exist_ok=True)
-        engine = make_engine(database_url(self.settings))
+        engine = make_engine(self.settings)
         upgrade(engine)
         engine.dispose()
         password = redis_password(self.settings.resolved_redis_url)
         asks = f" --requirepass {shlex.quote(password)}" if password else ""
         self._commands[VALKEY] = prepare_valkey(self.settings) + asks
 
+    def port_of(self, name: str) -> int:
+        """Give the port of a web process: `web.2` has one of its own."""
+        return self._ports.setdefault(name, unused_port())
+
     def start(self, *names: str) -> None:
         """Start these (`sweeper.2` is another sweeper), or all of them, and wait until they are ready."""
         if VALKEY not in self._commands and names != (DEV,):
             self.prepare()
-        processes = [self._make(name) for name in names or ALL]
+        processes = [self._make(name) for name in names or self._all()]
         for process in processes:
             process.start()
         for process in processes:
@@ -114,10 +120,10 @@ class Service:
             check=False,
         )
 
-    def is_ready(self) -> bool:
+    def is_ready(self, name: str = "web") -> bool:
         """Ask /readyz."""
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False, timeout=5).is_success
+            return httpx.get(f"http://127.0.0.1:{self.port_of(name)}/readyz", trust_env=False, timeout=5).is_success
         except httpx.HTTPError:
             return False
 
@@ -154,13 +160,20 @@ class Service:
         if directory != self.settings.hookline_data_dir:
             shutil.rmtree(directory, ignore_errors=True)
 
+    def _all(self) -> tuple[str, ...]:
+        """Name all processes; Valkey among them, unless the environment names a server that a test started."""
+        broker = self.settings.rabbitmq_url or self.settings.resolved_redis_url
+        return (VALKEY, *OURS) if str(self.settings.valkey_socket) in broker else OURS
+
     def _make(self, name: str) -> Process:
         if name not in self._processes:
+            kind = name.partition(".")[0]
+            port = {"PORT": str(self.port_of(name))} if kind == "web" else {}
             self._processes[name] = Process(
                 name,
-                self._commands[name.partition(".")[0]],
+                self._commands[kind],
                 directory=self.checkout,
-                environ=self.environ,
+                environ=self.environ | port,
                 log=self.place / f"{name}.log",
             )
         return self._processes[name]
@@ -168,7 +181,7 @@ class Service:
     def _wait_until_ready(self, process: Process) -> None:
         kind = process.name.partition(".")[0]
         if kind == "web":
-            wait_until(lambda: self.is_ready() or not process.runs(), timeout_s=START_S)
+            wait_until(lambda: self.is_ready(process.name) or not process.runs(), timeout_s=START_S)
         elif kind == "worker":
             process.wait_for_line("Worker process is ready for action", timeout_s=START_S)
         elif kind == "sweeper":
@@ -190,12 +203,16 @@ def redis_password(url: str) -> str | None:
     return urlsplit(url).password
 
 
-def copy_checkout(place: Path, handlers: Mapping[str, str]) -> Path:
-    """Copy the product and add files under handlers/, which is the way to add a handler."""
+def copy_checkout(
+    place: Path, handlers: Mapping[str, str], migrations: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """Copy the product and add files: a handler under handlers/, the next migration under ledger/migrations/."""
     copy = place / "checkout"
     for folder in ("cli", "config", "handlers", "ledger", "receivers", "workers"):
         shutil.copytree(CHECKOUT / folder, copy / folder)
     shutil.copy(CHECKOUT / "Procfile", copy)
     for name, code in handlers.items():
         (copy / "handlers" / f"{name}.py").write_text(code)
+    for name, code in migrations.items():
+        (copy / "ledger" / "migrations" / "versions" / f"{name}.py").write_text(code)
     return copy

@@ -97,6 +97,7 @@ class SlackStandIn:
         self.calls: list[Call] = []
         self.refused: list[tuple[str, Arguments]] = []
         self.page_size = 200
+        self.scopes = "chat:write,channels:history"
         self.trouble: deque[Trouble] = deque()
         self._lock = threading.Lock()
         self._held: list[Trouble] = []
@@ -158,6 +159,10 @@ class SlackStandIn:
             self._reply(request, method, arguments, {"ok": False, "error": problem})
         elif method == "chat.postMessage":
             self._post(request, arguments)
+        elif method == "auth.test":
+            answer = {"ok": True, "team": "Acme", "user": "hookline"}
+            self._note(method, arguments, 200)
+            request.reply(200, {"X-OAuth-Scopes": self.scopes}, answer)
         else:
             self._reply(request, method, arguments, self._history(arguments))
 
@@ -166,6 +171,8 @@ class SlackStandIn:
         content_type = str(request.headers["content-type"]).partition(";")[0]
         if request.headers["authorization"] != f"Bearer {self.token}":
             return {}, "invalid_auth"
+        if method == "auth.test":
+            return {}, None
         if method == "chat.postMessage" and content_type == JSON_TYPE:
             arguments = json.loads(body)
             return arguments, problem_with(arguments, CHANNELS)

@@ -44,9 +44,10 @@ def test_forged_messages_do_nothing_and_the_others_are_handled(
     sender.send(done)
     service.wait_for(lambda: service.ledger.is_done(done.external_id))
     over = service.ledger.column("SELECT id FROM deliveries")
+    many = [make_message([1], queue="nowhere") for _ in range(20)]  # more than a worker holds at a time
 
     with valkey(service) as client:
-        for message in [*WRONG, *(make_message([each]) for each in over), make_message(over)]:
+        for message in [*WRONG, *many, *(make_message([each]) for each in over), make_message(over)]:
             push(client, message)
         new = make_dispute()
         sender.send(new)

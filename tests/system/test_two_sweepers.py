@@ -1,13 +1,16 @@
-"""Two sweepers and two worker processes on one ledger: nothing is handled twice."""
+"""Several sweepers and two worker processes on one ledger: nothing is handled twice, and each of them can end."""
 
+import fcntl
 from collections import Counter
 from pathlib import Path
 
 from tests.system.conftest import MakeService
 from tests.system.parcel import make_parcel
 from tests.system.sender import Sender
+from tests.system.service import Service
 
 EVENTS = 150
+KILLS = 3
 
 FLAKY = '''
 """Fails the first time, so that it is the sweepers who announce it."""
@@ -34,15 +37,20 @@ def flaky(event, ctx):
 '''
 
 
-def test_two_sweepers_and_two_workers_handle_nothing_twice(service_with: MakeService, tmp_path: Path) -> None:
+def test_three_sweepers_of_which_one_is_killed_again_and_again_have_nothing_handled_twice(
+    service_with: MakeService, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     service = service_with(handlers={"flaky": FLAKY}, environ={"TEST_RUNS": str(runs), "WORKER_PROCESSES": "2"})
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     service.prepare()
     service.ledger.execute("CREATE TABLE tally (delivery_id INTEGER)")
-    service.start("valkey", "web", "worker", "sweeper", "sweeper.2")
+    service.start("valkey", "web", "worker", "sweeper", "sweeper.2", "sweeper.3")
 
-    sender.send_all([make_parcel("stripe", "payout.paid") for _ in range(EVENTS)])
+    for _ in range(KILLS):
+        sender.send_all([make_parcel("stripe", "payout.paid") for _ in range(EVENTS // KILLS)])
+        service["sweeper"].kill()
+        service.start("sweeper")
 
     service.wait_until_idle(timeout_s=60)
     ids = service.ledger.column("SELECT id FROM deliveries")
@@ -51,3 +59,16 @@ def test_two_sweepers_and_two_workers_handle_nothing_twice(service_with: MakeSer
     assert Counter(service.ledger.column("SELECT delivery_id FROM tally")) == dict.fromkeys(ids, 1)
     assert Counter(service.ledger.column("SELECT delivery_id FROM attempts")) == dict.fromkeys(ids, 2)
     assert all(service.ledger.column("SELECT state = 'done' AND attempts = 2 AND crashes = 0 FROM deliveries"))
+
+
+def test_sigterm_ends_a_sweeper_in_the_middle_of_a_pass_that_hangs(service: Service) -> None:
+    service.prepare()
+    with Path(f"{service.ledger.path}.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as if another process had stopped in the middle of a transaction
+        service.start("sweeper")
+        waits = f"-> FLOCK  ADVISORY  WRITE {service['sweeper'].pid} "
+        service.wait_for(lambda: waits in Path("/proc/locks").read_text())
+
+        service["sweeper"].stop()
+
+    assert service["sweeper"].wait_for_end() == 0

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from config.metrics import Metrics, uncounted
+from config.traces import Traces
 from handlers.context import Channels, Context
 from handlers.router import Handler, Router
 from ledger.event import Event
 from ledger.store import Ledger
 from workers.deliver import Deliverer
+from workers.report import Report
 from workers.watch import Watch
 
 
@@ -22,6 +25,7 @@ class Bench:
     run: Callable[[Event, Context], None] = field(default=lambda _event, _context: None)
     rung: int = 0
     handler_limit_s: float = 60.0
+    metrics: Metrics = field(default_factory=uncounted)
 
     def deliver(self, ids: object) -> None:
         """Hand a message to a worker."""
@@ -36,6 +40,7 @@ class Bench:
             channels=Channels(finance="#finance", engineering="#engineering"),
             watch=self.watch,
             ring_effects=self._ring,
+            report=Report(metrics=self.metrics, traces=Traces()),
             handler_limit_s=self.handler_limit_s,
         )
 

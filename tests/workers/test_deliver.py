@@ -16,6 +16,7 @@ from ledger.claims import Outcome
 from ledger.event import DeliveryState, Event
 from ledger.store import Ledger
 from ledger.tables import deliveries, probes
+from tests.engines import ON_SQLITE
 from tests.ledger.making import delivery, new_event, outcomes, planned, states, store
 from tests.workers.conftest import Bench
 
@@ -264,6 +265,7 @@ def test_of_large_bodies_a_message_runs_as_many_as_fit_in_memory_and_gives_the_o
     assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 0, 0]
 
 
+@ON_SQLITE
 def test_a_full_disk_in_the_middle_of_a_message_loses_nothing(bench: Bench) -> None:
     """SQLite ends the transaction by itself then; "done" must not be written behind its back."""
 
@@ -300,6 +302,7 @@ def test_a_message_for_a_delivery_that_does_not_exist_does_nothing(bench: Bench)
 STEPS = st.lists(st.sampled_from(["ok", "fail", "later", "dead"]), min_size=1, max_size=8)
 
 
+@ON_SQLITE
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=st.lists(STEPS, min_size=1, max_size=6))
 def test_whatever_handlers_do_every_delivery_ends_done_or_dead_and_each_attempt_is_recorded(

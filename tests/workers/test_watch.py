@@ -42,11 +42,10 @@ def test_a_worker_in_which_a_thread_dies_ends_itself() -> None:
 def test_a_worker_that_hangs_where_nothing_can_interrupt_it_ends_itself() -> None:
     done = run_python(
         "import time\n"
-        "from config.database import make_engine\n"
         "from ledger.store import Ledger\n"
-        "from sqlalchemy import make_url\n"
+        "from sqlalchemy import create_engine\n"
         "from workers.watch import Watch\n"
-        "watch = Watch(Ledger(make_engine(make_url('sqlite://'))), tick_s=0.01, stuck_after_s=1.5)\n"
+        "watch = Watch(Ledger(create_engine('sqlite://')), tick_s=0.01, stuck_after_s=1.5)\n"
         "watch.start()\n"
         "with watch.limit(0.05):\n"
         "    time.sleep(50)\n",

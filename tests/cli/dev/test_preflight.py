@@ -14,6 +14,7 @@ from cli.dev.errors import AlreadyRunning, DataDirectoryUnusable, PortUnusable
 from cli.dev.preflight import check_broker, check_database, check_port, lock_data_directory, make_data_directory
 from config.errors import BrokerUnreachable, DatabaseUnreachable, InvalidSettings
 from config.settings import load_settings
+from tests.servers.redis import RedisServer
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # bound for a moment, to see whether it could be
 
@@ -139,6 +140,26 @@ def test_a_redis_url_that_is_none_is_one_sentence_without_its_text(url: str) -> 
     with pytest.raises(InvalidSettings, match="REDIS_URL") as caught:
         check_broker(load_settings({"REDIS_URL": url}))
 
+    assert PASSWORD not in str(caught.value)
+
+
+def test_a_redis_that_refuses_access_says_so_and_the_password_is_not_shown() -> None:
+    server = RedisServer({"--requirepass": "another"})
+    server.start()
+    with pytest.raises(BrokerUnreachable) as caught:
+        check_broker(load_settings({"REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0"}))
+    server.close()
+
+    assert str(caught.value).startswith(f"what answers at REDIS_URL (127.0.0.1:{server.port}/0) refuses access: ")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_a_master_that_no_sentinel_knows_is_named_without_its_password() -> None:
+    port = unused_port()
+    with pytest.raises(BrokerUnreachable) as caught:
+        check_broker(load_settings({"REDIS_URL": f"redis+sentinel://:{PASSWORD}@127.0.0.1:{port}/ledger"}))
+
+    assert str(caught.value).startswith(f"nothing answers at REDIS_URL (127.0.0.1:{port}/ledger/0): No master found")
     assert PASSWORD not in str(caught.value)
 
 

@@ -12,6 +12,7 @@ from cli.sample import SAMPLED_AT
 from handlers.errors import GiveUp
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.router import Router
+from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk, sample
 
 PI, CHARGE, REFUND, DISPUTE = "pi_1", "ch_1", "re_1", "du_1"
@@ -89,6 +90,7 @@ def book(desk: Desk, events: Sequence[Payload]) -> Book:
     return [desk.rows(table) for table in (payments, refunds, disputes)]
 
 
+@DESK_ON_SQLITE
 @given(arrivals=in_any_order(LIFECYCLE))
 def test_a_lifecycle_in_any_order_with_repetitions_gives_the_same_book(
     engine: Engine, router: Router, arrivals: list[Payload]
@@ -137,6 +139,7 @@ def numbered(number: int, made: tuple[str, str, int, int]) -> Payload:
     return intent(number, "processing", at_s, status=status, amount=amount)
 
 
+@DESK_ON_SQLITE
 @given(made=st.lists(ANY_EVENT, min_size=2, max_size=7), data=st.data())
 def test_even_events_that_contradict_each_other_end_in_one_book(
     engine: Engine, router: Router, made: list[tuple[str, str, int, int]], data: st.DataObject

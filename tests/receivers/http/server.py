@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import make_url
+from sqlalchemy import Engine
 
 from cli.dev.procfile import read_procfile
 from config.database import make_engine
-from config.settings import CHECKOUT
+from config.settings import CHECKOUT, load_settings
 from ledger.migrate import upgrade
 from ledger.store import Ledger
 from ledger.views import get_event
@@ -58,9 +58,12 @@ class Server:
         assert self.answers(), self.printed()
 
     def migrate(self) -> None:
-        engine = make_engine(make_url(f"sqlite:///{self.ledger}"))
+        engine = self._engine()
         upgrade(engine)
         engine.dispose()
+
+    def _engine(self) -> Engine:
+        return make_engine(load_settings({"DATABASE_URL": f"sqlite:///{self.ledger}"}))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -97,7 +100,7 @@ class Server:
 
     def event(self, event_id: int) -> dict[str, Any]:
         """Give an event as the CLI shows it."""
-        ledger = Ledger(make_engine(make_url(f"sqlite:///{self.ledger}")))
+        ledger = Ledger(self._engine())
         with ledger.read() as db:
             found = get_event(db, event_id)
         ledger.close()

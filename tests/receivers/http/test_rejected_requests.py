@@ -4,9 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from sqlalchemy import insert, make_url, select
+from sqlalchemy import insert, select
 
 from config.database import make_engine
+from config.settings import load_settings
 from ledger.migrate import upgrade
 from ledger.rejections import KEPT, prune
 from ledger.store import Ledger
@@ -144,7 +145,7 @@ def test_rejections_do_not_keep_the_database_from_events(own_server: Server) -> 
 
 
 def test_the_newest_ten_thousand_are_kept(tmp_path: Path) -> None:
-    engine = make_engine(make_url(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    engine = make_engine(load_settings({"HOOKLINE_DATA_DIR": str(tmp_path)}))
     upgrade(engine)
     ledger = Ledger(engine)
     row = {"source": "stripe", "path": "/", "status": 401, "reason": "x", "headers": "{}"}

@@ -1,0 +1,98 @@
+"""What came of a delivery or an effect, told to the log, the metrics and the traces. Never what a body says."""
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from config.metrics import Metrics
+from config.traces import Traces
+from ledger.claims import Claimed, Outcome
+from ledger.effects import Effect
+from ledger.event import DeliveryState, Trigger
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When something ran (Unix seconds)."""
+
+    began_at: float
+    ended_at: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return max(0.0, self.ended_at - self.began_at)  # a clock may be set back
+
+
+class Report:
+    """Tells it after the commit: what was rolled back has not happened."""
+
+    def __init__(self, *, metrics: Metrics, traces: Traces) -> None:
+        self._metrics = metrics
+        self._traces = traces
+
+    def delivery(self, claimed: Claimed, outcome: Outcome, ran: Span) -> None:
+        """Tell how an attempt went."""
+        word = "crashed" if outcome.crashed else outcome.state.value
+        _log_outcome(claimed, outcome)
+        self._metrics.attempted(handler=claimed.delivery.handler, outcome=word, seconds=ran.seconds)
+        if outcome.state == DeliveryState.DONE and claimed.delivery.trigger == Trigger.INITIAL:
+            # Retries and replays wait on purpose: that is no lag.
+            self._metrics.handled(seconds=time.time() - claimed.event.received_at)
+        self._trace_delivery(claimed, word, ran)
+
+    def _trace_delivery(self, claimed: Claimed, outcome: str, ran: Span) -> None:
+        if not self._traces.on:
+            return
+        event, delivery = claimed.event, claimed.delivery
+        deliver = self._traces.begin(
+            "deliver",
+            kind="consumer",
+            parent=event.traceparent,
+            at=delivery.started_at,
+            source=event.source,
+            type=event.type,
+            event_id=event.id,
+            delivery_id=delivery.id,
+            handler=delivery.handler,
+            attempt=delivery.attempt,
+        )
+        failed = outcome != "done"
+        handle = self._traces.begin("handle", parent=deliver.traceparent, at=ran.began_at, handler=delivery.handler)
+        handle.end(at=ran.ended_at, failed=failed)
+        deliver.end(failed=failed, outcome=outcome)
+
+    def effect(self, effect: Effect, outcome: str, ran: Span) -> None:
+        """Tell what came of sending an effect."""
+        self._metrics.effect_tried(outcome)
+        span = self._traces.begin(
+            "send",
+            kind="client",
+            parent=effect.traceparent,
+            at=ran.began_at,
+            event_id=effect.event_id,
+            effect_id=effect.id,
+            attempt=effect.attempts,
+        )
+        span.end(at=ran.ended_at, failed=outcome in ("ambiguous", "failed", "dead"), outcome=outcome)
+
+
+def _log_outcome(claimed: Claimed, outcome: Outcome) -> None:
+    known = {
+        "source": claimed.event.source,
+        "type": claimed.event.type,
+        "external_id": claimed.event.external_id,
+        "event_id": claimed.event.id,
+        "delivery_id": claimed.delivery.id,
+        "handler": claimed.delivery.handler,
+        "attempt": claimed.delivery.attempt,
+    }
+    if outcome.state == DeliveryState.DONE:
+        log.info("delivery done", **known)
+    else:
+        # The error's text may quote the body, so it is kept in the ledger and not written to the log.
+        see = f"hookline events get {claimed.event.id}"
+        log.warning("delivery failed", **known, state=outcome.state, see=see)
