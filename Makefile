@@ -27,10 +27,10 @@ endif
 RUN_READY = $(VENV)/.ready-to-run
 TEST_READY = $(VENV)/.ready-to-test
 
-.PHONY: help run test check format setup lock moved
+.PHONY: help run test check bench bench-quick faults format setup lock moved
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 	@exec env HOOKLINE_DEV_PARENT=$$PPID $(BIN)/hookline dev
@@ -44,6 +44,15 @@ check: $(TEST_READY) ## format, lint, types, import arrows, lock files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/locks.py check
+
+bench: $(TEST_READY) ## measure it beside its peers, in under ten minutes (ARGS="--only ingest" for some)
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(TEST_READY) ## the same in under a minute, to see that all of it still works: judges no times
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+faults: $(TEST_READY) ## break it in every way of the fault matrix and count what is left (MINUTES=60 for a soak)
+	@$(BIN)/python -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 format: $(TEST_READY) ## put the code in its usual form
 	@$(BIN)/ruff format .

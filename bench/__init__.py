@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: every figure is a ratio of two things measured in one run on one machine."""

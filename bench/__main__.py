@@ -1,0 +1,74 @@
+"""`python -m bench`: measure, and print one table. Progress goes to standard error."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import plan as sizes
+from bench.catalogue import BENCHMARKS, measure_all
+from bench.machine import describe
+from bench.plan import MIN_JUDGED_ROUNDS, Plan
+from bench.service import directory, end_in_order
+from bench.table import as_json, as_markdown, as_text
+from config.settings import CHECKOUT
+
+
+def main() -> None:
+    """Run the benchmarks that were asked for. Exit status 1: one of them failed its own check."""
+    options = _parser().parse_args()
+    end_in_order()
+    with _place(options.place) as place:
+        plan = _plan(options, place)
+        machine = describe(place)
+        rows = list(measure_all(options.only or list(BENCHMARKS), plan))
+    write = as_json if options.json else as_markdown if options.markdown else as_text
+    sys.stdout.write(write(machine, rows, judged=plan.judged) + "\n")
+    sys.exit(1 if any(row.failed is not None for row in rows) else 0)
+
+
+def _plan(options: argparse.Namespace, place: Path) -> Plan:
+    rounds = options.rounds or (1 if options.quick else MIN_JUDGED_ROUNDS)
+    return Plan(
+        rounds=rounds,
+        seconds=options.seconds or (1 if options.quick else 2),
+        sizes=sizes.QUICK if options.quick else sizes.FULL if options.full else sizes.USUAL,
+        place=place,
+        smoke=options.quick,
+    )
+
+
+@contextmanager
+def _place(given: Path | None) -> Iterator[Path]:
+    above = given or CHECKOUT / "var"
+    above.mkdir(parents=True, exist_ok=True)
+    with directory(above, "bench") as place:
+        yield place
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures Hookline beside its peers, in alternating rounds, and prints one table.",
+        epilog=f"Benchmarks: {', '.join(BENCHMARKS)}.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--quick", action="store_true", help="a smoke run under a minute: checks results, judges no times"
+    )
+    size.add_argument("--full", action="store_true", help="memory after 1,000,000 events; takes an hour or so")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print the table for a page")
+    form.add_argument("--json", action="store_true", help="print one JSON object, with every round")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", choices=list(BENCHMARKS), help="run only this one; may be repeated"
+    )
+    parser.add_argument("--rounds", type=int, help=f"of each benchmark; fewer than {MIN_JUDGED_ROUNDS} are not judged")
+    parser.add_argument("--seconds", type=float, help="of load in one round")
+    parser.add_argument("--place", metavar="DIR", type=Path, help="work on this disk instead of the checkout's")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

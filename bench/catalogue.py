@@ -1,0 +1,83 @@
+"""All benchmarks, in the order of the table."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import active_children, get_context
+
+from bench.errors import CheckFailed, Skipped
+from bench.plan import Plan
+from bench.rounds import say
+from bench.row import Row
+from bench.rows import (
+    ack,
+    drain,
+    growth,
+    idle,
+    ingest,
+    large_body,
+    memory,
+    postgresql,
+    receivers,
+    start,
+    sustained,
+)
+from bench.service import end_in_order
+
+MAX_FAILURE_CHARS = 300
+
+Measure = Callable[[Plan], Iterator[Row]]
+
+BENCHMARKS: Mapping[str, Measure] = {
+    module.NAME: module.measure
+    for module in (
+        ingest,
+        drain,
+        receivers,
+        sustained,
+        idle,
+        ack,
+        growth,
+        memory,
+        postgresql,
+        large_body,
+        start,
+    )
+}
+
+
+SMOKE_AT_ONCE = 4
+
+
+def measure_all(names: Sequence[str], plan: Plan) -> Iterator[Row]:
+    """Measure one after the other; where no times are judged, several at once, because each mostly waits."""
+    if not plan.smoke:
+        for name in names:
+            yield from measure(name, plan)
+        return
+    pool = ProcessPoolExecutor(SMOKE_AT_ONCE, mp_context=get_context("spawn"), initializer=end_in_order)
+    try:
+        for rows in pool.map(partial(measure, plan=plan), names):
+            yield from rows
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def measure(name: str, plan: Plan) -> list[Row]:
+    """Run one benchmark. What cannot be measured, or should not be believed, is a row all the same."""
+    say(f"{name} …")
+    began = time.monotonic()
+    rows: list[Row] = []
+    try:
+        rows.extend(BENCHMARKS[name](plan))
+    except Skipped as skipped:
+        rows.append(Row(name=name, what=name, skipped=str(skipped)))
+    except (CheckFailed, AssertionError) as failed:  # AssertionError: what the tests' helpers say of a dead process
+        rows.append(Row(name=name, what=name, failed=" ".join(str(failed).split())[:MAX_FAILURE_CHARS]))
+    say(f"  {name} took {time.monotonic() - began:.0f} s")
+    return rows

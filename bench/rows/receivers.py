@@ -1,0 +1,133 @@
+"""Accepted events a second beside two well-known receivers of GitHub's webhooks, on the same signed load."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench import requests
+from bench.counts import counts
+from bench.errors import CheckFailed, Skipped
+from bench.load import Load, Storm
+from bench.plan import Plan
+from bench.row import Row, Wanted
+from bench.rows.ingest import run_rounds, storm_hookline
+from bench.service import directory, hookline, listens, process, valkey
+from tests.cli.dev.waiting import wait_until
+from tests.servers.ports import unused_port
+from tests.system.service import GITHUB_SECRET, START_S
+
+NAME = "receivers"
+WHAT = "accepted GitHub events/s, one web process"
+
+AHEAD = Wanted(text="≥ 1.0", ratio_at_least=1.0)
+STRETCH = Wanted(text="≥ 1.0 (stretch)", ratio_at_least=1.0)
+
+OCTOKIT = "@octokit/webhooks"
+INSTALL_TIMEOUT_S = 90.0
+
+SERVER = """
+import { createServer } from "node:http";
+import { Webhooks, createNodeMiddleware } from "@octokit/webhooks";
+const webhooks = new Webhooks({ secret: process.env.GITHUB_WEBHOOK_SECRET });
+webhooks.onAny(() => {});
+webhooks.onError(() => {});
+const log = { error() {}, warn() {}, info() {}, debug() {} };
+const middleware = createNodeMiddleware(webhooks, { path: "/webhooks/github", log });
+createServer(middleware).listen(Number(process.env.PORT), "127.0.0.1");
+"""
+# As its README has it, with the path that our load goes to.
+
+Start = Callable[[Path, int], str]
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Measure beside each peer that is installed."""
+    with directory(plan.place, NAME) as place:
+        peers: dict[str, tuple[Start, Wanted]] = {
+            "adnanh/webhook, /bin/true": (_webhook_command, AHEAD),
+            f"npm {OCTOKIT}": (_octokit_command, STRETCH),
+        }
+        missing: dict[str, str] = {}
+        commands: dict[str, tuple[str, int]] = {}
+        for name, (start, _) in peers.items():
+            port = unused_port()
+            try:
+                commands[name] = (start(place, port), port)
+            except Skipped as skipped:
+                missing[name] = str(skipped)
+        figures = _compare(plan, place, commands) if commands else {}
+        for name, (_, wanted) in peers.items():
+            yield Row(
+                name=NAME,
+                what=WHAT,
+                against=name,
+                ours=figures.get("hookline", ()) if name in figures else (),
+                theirs=figures.get(name, ()),
+                wanted=wanted,
+                skipped=missing.get(name),
+            )
+
+
+def _compare(plan: Plan, place: Path, commands: Mapping[str, tuple[str, int]]) -> dict[str, list[float]]:
+    with ExitStack() as running:
+        service = running.enter_context(hookline(place, "web"))
+        own, broker = running.enter_context(counts(service)), valkey(service)
+        storm = Storm(requests.build(), place)
+        contenders: dict[str, Callable[[float], Load]] = {
+            "hookline": lambda seconds: storm_hookline(storm, service, own, broker, seconds),
+        }
+        for name, (command, port) in commands.items():
+            running.enter_context(_listening(place, name.partition(",")[0].rpartition("/")[2], command, port))
+            contenders[name] = _loader(storm, port)
+        return run_rounds(storm, contenders, plan)
+
+
+def _loader(storm: Storm, port: int) -> Callable[[float], Load]:
+    def blow(seconds: float) -> Load:
+        load = storm.blow(port, seconds)
+        load.check(forged_refused=True)
+        return load
+
+    return blow
+
+
+@contextmanager
+def _listening(place: Path, name: str, command: str, port: int) -> Iterator[None]:
+    environ = {"GITHUB_WEBHOOK_SECRET": GITHUB_SECRET, "PORT": str(port)}
+    with process(place, name, command, environ) as running:
+        wait_until(lambda: listens(port) or not running.runs(), timeout_s=START_S)
+        if not running.runs():
+            raise CheckFailed(f"{name} ended: {running.printed()[-500:]}")
+        yield
+
+
+def _webhook_command(place: Path, port: int) -> str:
+    if shutil.which("webhook") is None:
+        raise Skipped("webhook is not installed (Debian package webhook)")
+    rule = {"type": "payload-hmac-sha256", "secret": GITHUB_SECRET}
+    hook = {
+        "id": "github",
+        "execute-command": "/bin/true",
+        "trigger-rule": {"match": rule | {"parameter": {"source": "header", "name": "X-Hub-Signature-256"}}},
+        "trigger-rule-mismatch-http-response-code": 401,
+    }
+    hooks = place / "hooks.json"
+    hooks.write_text(json.dumps([hook]))
+    return f"webhook -hooks {hooks} -ip 127.0.0.1 -port {port} -urlprefix webhooks"
+
+
+def _octokit_command(place: Path, _port: int) -> str:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Skipped("node and npm are not installed")
+    folder = place / "octokit"
+    folder.mkdir()
+    (folder / "server.mjs").write_text(SERVER)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), OCTOKIT]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)  # noqa: S603  # our own words
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise Skipped(f"npm could not install {OCTOKIT} ({type(error).__name__})") from error
+    return f"node {folder / 'server.mjs'}"
