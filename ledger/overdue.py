@@ -198,7 +198,7 @@ def free_deliveries(db: Connection, abandoned: Sequence[Held], now: float) -> di
         )
     if records:
         db.execute(insert(attempts), records)
-    _spread(db, freed[DeliveryState.PENDING], now)
+    _spread(db, freed.get(DeliveryState.PENDING, []), now)
     return freed
 
 

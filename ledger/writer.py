@@ -27,6 +27,10 @@ MAX_WAITING_BYTES = 128 * 1024 * 1024
 # Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
 # count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
+HANGS_AFTER = 1.5
+# Times as long as a request may wait: a batch that is under way for longer hangs. Less would turn away who comes just
+# after somebody's lock is gone.
+
 log = structlog.get_logger()
 
 Outcome = Receipt | LedgerUnavailable
@@ -93,7 +97,7 @@ class Writer:
         size = _size(waiter)
         if self._waiting.qsize() >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
-        if time.monotonic() - self._writing_since > timeout_s:
+        if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
         self._waiting_bytes += size

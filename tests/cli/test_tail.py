@@ -41,9 +41,11 @@ def next_line(process: subprocess.Popen[str]) -> str:
 def test_events_come_one_a_line_as_they_come_in_until_it_is_told_to_end(
     shell: Shell, ledger: Ledger, ending: signal.Signals
 ) -> None:
-    store(ledger, new_event(key="evt_old", received_at=1.0), new_event(key="evt_first"))
+    store(ledger, new_event(key="evt_old", received_at=1.0))
+    store(ledger, new_event(key="evt_first"))
     with tailing(shell, "--type", "charge.*") as process:
-        store(ledger, new_event(key="evt_other", type="payout.paid"), new_event(key="evt_new", source="github"))
+        store(ledger, new_event(key="evt_other", type="payout.paid"))
+        store(ledger, new_event(key="evt_new", source="github"))
         line = next_line(process)
         assert line.split()[-4:] == ["4", "github", "charge.refunded", "evt_new"]
         process.send_signal(ending)

@@ -227,9 +227,11 @@ class House:
         self.keeper.close(f"HOOKLINE_DATA_DIR={self.data}")
         if self.postgresql is not None:
             self._close_postgresql(self.postgresql, keep=keep and self.disk is None)
-        if keep and self.disk is not None:
-            shutil.copytree(self.data, self.place / "var")
-        self._stack.close()
+        try:
+            if keep and self.disk is not None:
+                shutil.copytree(self.data, self.place / "var")
+        finally:
+            self._stack.close()
         if not keep:
             shutil.rmtree(self.place, ignore_errors=True)
 

