@@ -2,17 +2,21 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable
 from ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# Alembic is imported where something is migrated: every process looks whether its tables are there, at each start, and
+# most of them change nothing.
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 TURN = 4_841_220_305_530_701_157
 # The number of the lock that migrations queue at: any number that no other program would think of.
@@ -38,12 +42,14 @@ def upgrade(engine: Engine) -> None:
         LedgerUnavailable: the database does not answer, cannot be written, or is in use. Nothing was changed.
 
     """
+    from alembic import command  # noqa: PLC0415
+
     config = make_config()
     ledger = Ledger(engine)
     try:
         with ledger.write() as connection:
             _take_turn(connection)
-            if not _is_ahead(connection, config):
+            if not _is_ahead(connection):
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
     except LedgerUnavailable as error:
@@ -61,10 +67,9 @@ def check_migrated(engine: Engine) -> None:
         LedgerNotMigrated: `hookline migrate` was not run, or the database does not answer.
 
     """
-    config = make_config()
     try:
         with engine.connect() as connection:
-            ready = _is_ahead(connection, config) or _head(config) in _revisions(connection)
+            ready = _is_ahead(connection) or max(known_revisions()) in _revisions(connection)
     except DBAPIError as error:
         raise LedgerNotMigrated(f"the ledger does not answer: {error.orig}") from error
     if not ready:
@@ -89,32 +94,35 @@ def _take_turn(connection: Connection) -> None:
 
 def migrations(engine: Engine) -> Migrations:
     """Compare the ledger's tables with this program's. Raises DBAPIError when the database does not answer."""
-    config = make_config()
     with engine.connect() as connection:
-        if _is_ahead(connection, config):
+        if _is_ahead(connection):
             return Migrations.AHEAD
         found = _revisions(connection)
     if not found:
         return Migrations.NONE
-    return Migrations.CURRENT if _head(config) in found else Migrations.BEHIND
+    return Migrations.CURRENT if max(known_revisions()) in found else Migrations.BEHIND
+
+
+def known_revisions() -> set[str]:
+    """Name this program's migrations. A file begins with its revision; the last one in their order is the newest."""
+    return {path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py")}
 
 
 def _revisions(connection: Connection) -> set[str]:
-    return set(MigrationContext.configure(connection).get_current_heads())
+    if not inspect(connection).has_table("alembic_version"):
+        return set()
+    return set(connection.execute(select(column("version_num")).select_from(table("alembic_version"))).scalars())
 
 
-def _is_ahead(connection: Connection, config: Config) -> bool:
+def _is_ahead(connection: Connection) -> bool:
     """Say whether a newer program has migrated this ledger: during a deploy, old and new run side by side."""
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    return bool(_revisions(connection) - known)
+    return bool(_revisions(connection) - known_revisions())
 
 
-def _head(config: Config) -> str | None:
-    return ScriptDirectory.from_config(config).get_current_head()
-
-
-def make_config() -> Config:
+def make_config() -> "Config":
     """Say where the migrations are."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config

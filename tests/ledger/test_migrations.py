@@ -9,13 +9,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, inspect, text
 
 import handlers.payments.tables  # noqa: F401  # the book's tables are part of the metadata
 from config.database import make_engine
 from config.settings import CHECKOUT
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable
-from ledger.migrate import check_migrated, make_config, upgrade
+from ledger.migrate import check_migrated, known_revisions, make_config, upgrade
 from ledger.tables import metadata
 from tests.engines import ON_POSTGRESQL, ON_SQLITE
 from tests.ledger.making import migrate, settings_for
@@ -37,6 +38,12 @@ def new_engine(new_url: URL) -> Iterator[Engine]:
     engine = make_engine(settings_for(new_url, DATABASE_LOCK_TIMEOUT_S="0.2"))
     yield engine
     engine.dispose()
+
+
+def test_each_migration_is_in_a_file_that_begins_with_its_revision_and_the_last_one_is_the_newest() -> None:
+    script = ScriptDirectory.from_config(make_config())
+    assert known_revisions() == {each.revision for each in script.walk_revisions()}
+    assert max(known_revisions()) == script.get_current_head()
 
 
 def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) -> None:

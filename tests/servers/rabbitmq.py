@@ -29,6 +29,9 @@ PASSWORD = "pass word/1"
 VHOST = "hookline"
 # Its default queue type is quorum, as it should be in production.
 
+SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+# Erlang's threads would wait for work by turning in circles, on processors that other tests need.
+
 PERMISSIONS = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
@@ -165,7 +168,7 @@ class RabbitmqServer:
             "RABBITMQ_PID_FILE": str(place / "pid"),
             "RABBITMQ_NODENAME": f"hookline{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(distribution_port),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {SCHEDULERS}",
         }
 
     def _write(self, options: Mapping[str, str]) -> None:
