@@ -160,14 +160,14 @@ def parse_rabbitmq_url(url: str) -> RabbitmqUrl:
 
 
 def _split(url: str, schemes: Sequence[str], form: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise Malformed(form) from None
+    # By hand, because some of Python's own versions refuse a list of hosts with an IPv6 address in it.
+    scheme, separator, rest = url.partition("://")
     # What follows an unescaped # of a password would be passed over in silence.
-    if parts.scheme not in schemes or "#" in url or "://" not in url:
+    if scheme not in schemes or not separator or "#" in url:
         raise Malformed(form)
-    return parts
+    place, _, query = rest.partition("?")
+    netloc, slash, path = place.partition("/")
+    return SplitResult(scheme=scheme, netloc=netloc, path=slash + path, query=query, fragment="")
 
 
 def _hosts(parts: SplitResult, default_port: int, form: str) -> tuple[Host, ...]:
