@@ -51,7 +51,7 @@ USUAL = Sizes(
     large_body_s=4,
     starts=5,
 )
-# All of it in under ten minutes on two cores, which is why memory is looked at after less than the full number.
+# Meant to fit into ten minutes on two cores, which is why memory is looked at after less than the full number.
 
 FULL = Sizes(
     drained_events=9_000,

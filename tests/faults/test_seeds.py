@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.faults import trace
 from tests.faults.engines import Engine
 from tests.faults.house import House
 from tests.faults.matrix import all_faults
@@ -10,6 +9,7 @@ from tests.faults.mutants import MUTANTS, Mutant
 from tests.faults.run import run
 from tests.faults.seeds import SEEDS
 from tests.faults.verdict import CLAUSES
+from tests.servers.redis import installed
 
 SEED = 1
 
@@ -33,8 +33,8 @@ def test_every_mutant_still_finds_the_line_that_it_changes(mutant: Mutant) -> No
         assert change.fits(), f"{change.path} does not say {change.old!r} any more"
 
 
-@pytest.mark.skipif(trace.missing() is not None, reason=str(trace.missing()))
 def test_a_hookline_that_does_not_wait_for_the_disk_is_caught() -> None:
+    installed("strace", package="strace")
     mutant = next(each for each in MUTANTS if each.name == "does-not-wait-for-the-disk")
     fault = mutant.made()
     house = House(Engine.SQLITE, needs=fault.needs, seed=str(SEED))
