@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.prepared import write
 from cli.sample import freshen, load_sample
-from tests.system.service import GITHUB_SECRET, STRIPE_SECRET
+from tests.system.secrets import GITHUB_SECRET, STRIPE_SECRET
 
 FORGED_EVERY = 1_000
 FORGED_AT = 500

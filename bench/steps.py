@@ -48,7 +48,7 @@ from receivers.headers import content_type_of, kept_headers
 from receivers.provider import Headers, Request
 from receivers.providers.stripe import PROVIDERS
 from tests.cli.dev.waiting import descendants
-from tests.system.service import SECRETS, STRIPE_SECRET
+from tests.system.secrets import SECRETS, STRIPE_SECRET
 
 STRIPE = PROVIDERS[0]
 

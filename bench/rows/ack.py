@@ -11,7 +11,8 @@ from bench.rounds import alternate
 from bench.row import Row, Wanted
 from bench.rows.ingest import EMPTY, ROUND_EVENTS, WARM_UP_S
 from bench.service import directory, hookline, web_peer
-from tests.system.service import SECRETS, Service
+from tests.system.secrets import SECRETS
+from tests.system.service import Service
 
 NAME = "ack"
 

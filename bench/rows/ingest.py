@@ -14,7 +14,8 @@ from bench.rounds import alternate
 from bench.row import Row, Wanted
 from bench.service import directory, hookline, valkey, web_peer
 from ledger.overdue import HIGH_WATER
-from tests.system.service import SECRETS, Service
+from tests.system.secrets import SECRETS
+from tests.system.service import Service
 
 NAME = "ingest"
 

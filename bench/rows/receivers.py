@@ -17,7 +17,8 @@ from bench.rows.ingest import run_rounds, storm_hookline
 from bench.service import directory, hookline, listens, process, valkey
 from tests.cli.dev.waiting import wait_until
 from tests.servers.ports import unused_port
-from tests.system.service import GITHUB_SECRET, START_S
+from tests.system.secrets import GITHUB_SECRET
+from tests.system.service import START_S
 
 NAME = "receivers"
 WHAT = "accepted GitHub events/s, one web process"

@@ -10,7 +10,7 @@ from bench import requests
 from bench.prepared import read
 from receivers.provider import Headers, Incoming, Provider, Rejected, Request
 from receivers.providers import github, stripe
-from tests.system.service import GITHUB_SECRET, STRIPE_SECRET
+from tests.system.secrets import GITHUB_SECRET, STRIPE_SECRET
 
 COUNT = 1_600
 

@@ -19,8 +19,9 @@ from tests.servers.redis import RedisServer, installed
 from tests.system.ledger_file import LedgerFile
 from tests.system.parcel import make_dispute
 from tests.system.process import Process
+from tests.system.secrets import SECRETS
 from tests.system.sender import Sender
-from tests.system.service import SECRETS, START_S, clean_environ
+from tests.system.service import START_S, clean_environ
 
 OF_SYSTEMD = ("sysinit", "basic", "shutdown", "network-online", "multi-user", "timers")
 SERVICES = {

@@ -1,5 +1,6 @@
 """The senders' own file: each webhook, attempt and answer, on disk before the sender goes on."""
 
+import asyncio
 import json
 import os
 from collections import Counter, defaultdict
@@ -12,15 +13,30 @@ Line = Mapping[str, Any]
 
 
 class Record:
-    """Written by the sender's process only."""
+    """Written by the sender's process only. Those who write at the same time share one fsync."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
+        self._lines: list[bytes] = []
+        self._turn = asyncio.Lock()
+        self._syncing: asyncio.Task[None] | None = None  # which will take what is in `_lines` by then
 
-    def append(self, *lines: Line) -> None:
+    def note(self, *lines: Line) -> None:
+        """Take lines that go to the disk before all that is written later."""
+        self._lines += [json.dumps(line).encode() + b"\n" for line in lines]
+
+    async def write(self, *lines: Line) -> None:
         """Write lines and wait until the disk has them."""
-        self._file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-        os.fsync(self._file.fileno())
+        self.note(*lines)
+        if self._syncing is None:
+            self._syncing = asyncio.create_task(self._sync())
+        await asyncio.shield(self._syncing)
+
+    async def _sync(self) -> None:
+        async with self._turn:
+            lines, self._lines, self._syncing = self._lines, [], None
+            self._file.write(b"".join(lines))
+            await asyncio.to_thread(os.fsync, self._file.fileno())
 
 
 class Tail:

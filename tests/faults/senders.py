@@ -115,7 +115,7 @@ class Senders:
 
     def _begin(self, story: Story, *, copies: Sequence[int] | None = None, again: bool = True) -> None:
         names = [(each.external_id, each.source) for each in story.webhooks]
-        self._record.append(
+        self._record.note(
             {"what": "story", "kind": story.kind, "webhooks": names, "rows": story.rows, "keys": story.keys}
         )
         task = asyncio.create_task(self._tell(story, copies, again=again))
@@ -142,7 +142,7 @@ class Senders:
         """Write down when all stories are over that had begun by now."""
         if stories:
             await asyncio.wait(stories)
-        self._record.append({"what": "mark", "number": number})
+        await self._record.write({"what": "mark", "number": number})
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -170,7 +170,7 @@ class Senders:
                 if webhook.source == "github":
                     self._failed.append(webhook)
                 else:
-                    self._record.append({"what": "gave_up", "id": webhook.external_id})
+                    await self._record.write({"what": "gave_up", "id": webhook.external_id})
                 return
             tries += 1
             await asyncio.sleep(wait_s * self._draw.uniform(0.8, 1.2))
@@ -193,12 +193,12 @@ class Senders:
         number, instance = self._numbers, self._ports.index(port) + 1
         headers = {**webhook.headers, **self._sign(webhook)}
         name = {"id": webhook.external_id, "n": number}
-        self._record.append({"what": "attempt", "to": instance, "at": time(), **name})
+        await self._record.write({"what": "attempt", "to": instance, "at": time(), **name})
         clock = asyncio.get_running_loop().time
         began = clock()
         reply = await post(port, webhook.path, headers, webhook.body, timeout_s=PATIENCE_S[webhook.source])
         took_s = round(clock() - began, 4)
-        self._record.append(
+        await self._record.write(
             {"what": "answer", "answer": reply.what, "took_s": took_s, "at": time(), **name, **_receipt(reply)}
         )
         return reply

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from cli.sample import Webhook, freshen, load_sample
 from cli.signing import sign_github, sign_slack, sign_stripe
-from tests.system.service import GITHUB_SECRET, SLACK_SECRET, STRIPE_SECRET
+from tests.system.secrets import GITHUB_SECRET, SLACK_SECRET, STRIPE_SECRET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from tests.cli.dev.waiting import groups_below, members, wait_until
 from tests.servers.ports import unused_port
 from tests.system.ledger_file import LedgerFile
 from tests.system.process import Process
+from tests.system.secrets import SECRETS
 
 START_S = 60.0
 # Several Pythons start at once on two cores that other tests keep busy; two seconds when they do not.
@@ -32,16 +33,6 @@ CLI_S = 60.0
 VALKEY = "valkey"
 DEV = "dev"  # `hookline dev`, which starts all others by itself
 OURS = ("web", "worker", "sweeper")
-
-STRIPE_SECRET = "whsec_of_the_system_tests"
-GITHUB_SECRET = "github-secret-of-the-system-tests"
-SLACK_SECRET = "slack-secret-of-the-system-tests"
-
-SECRETS = {
-    "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
-    "GITHUB_WEBHOOK_SECRET": GITHUB_SECRET,
-    "SLACK_SIGNING_SECRET": SLACK_SECRET,
-}
 
 
 log = logging.getLogger(__name__)

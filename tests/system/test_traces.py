@@ -9,8 +9,9 @@ import pytest
 
 from tests.servers.collector import Collector, Seen
 from tests.system.parcel import Parcel, make_dispute, make_parcel
+from tests.system.secrets import SECRETS
 from tests.system.sender import Sender
-from tests.system.service import SECRETS, Service
+from tests.system.service import Service
 
 STRANGER = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 
