@@ -152,7 +152,8 @@ def _ordered(results: Sequence[Result], faults: Sequence[Fault]) -> list[Result]
 
 def _say(result: Result) -> None:
     word = "skipped" if result.skipped else "holds" if result.passed else "FAILS"
-    _print(f"{word:8}{result.engine:18}{result.fault} (seed {result.seed}, {result.took_s:.0f} s)")
+    took = f"{result.took_s:.0f} s, {result.cpu_s:.0f} s of CPU"
+    _print(f"{word:8}{result.engine:18}{result.fault} (seed {result.seed}, {took})")
     for complaint in result.complaints[:10]:
         _print(f"        {complaint.clause}: {complaint.what}")
 

@@ -10,10 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import Random
 
-import httpx
 import psycopg
 
 from cli.dev.procfile import read_procfile
@@ -24,6 +25,7 @@ from tests.faults.disks import Disk
 from tests.faults.engines import Engine, make_broker, make_postgresql
 from tests.faults.journal import Journal
 from tests.faults.keeper import Keeper
+from tests.faults.meter import Meter
 from tests.faults.needs import Needs
 from tests.faults.proxy import Proxy
 from tests.faults.record import Facts, read_facts
@@ -32,7 +34,8 @@ from tests.faults.verdict import Post
 from tests.servers.ports import unused_port
 from tests.servers.postgresql import PostgresServer
 from tests.system.process import Process
-from tests.system.service import SECRETS, clean_environ, copy_checkout
+from tests.system.secrets import SECRETS
+from tests.system.service import clean_environ, copy_checkout
 from tests.system.slack_stand_in import SlackStandIn
 
 WEBS, WORKERS, SWEEPERS = ("web.1", "web.2"), ("worker.1", "worker.2"), ("sweeper.1", "sweeper.2")
@@ -68,6 +71,7 @@ class House:
         self.checkouts = dict.fromkeys((*ALL, THIRD), self._checkout())
         self.ports = {name: unused_port() for name in WEBS}
         self.keeper = Keeper(self._make, self.journal)
+        self.meter = Meter(self._groups)
         self._stack = ExitStack()
         self._draw = Random(seed)  # noqa: S311  # repeats a run, guards nothing
         self._sendings: list[Sending] = []
@@ -101,6 +105,8 @@ class House:
         self._stack.callback(self.slack.stop)
         self.proxies: dict[str, Proxy] = {}
         self.database = self._make_database()
+        self.meter.start()
+        self._stack.callback(self.meter.close)
         self._environ = self._make_environ()
         self.senders_ports = [self._in_front(name, self.ports[name]) for name in WEBS]
         if self.needs.clocks:
@@ -134,9 +140,13 @@ class House:
         self._stack.callback(proxy.close)
         return proxy.port
 
+    def _groups(self) -> set[int]:
+        servers = [server.pid for server in (self.broker, self.postgresql) if server is not None]
+        return {*servers, *self.keeper.groups, *(sending.pid for sending in self._sendings)}
+
     def note(self, text: str) -> None:
         """Write into the journal."""
-        self.journal.note(text)
+        self.journal.note(f"{text} [{self.meter.used_s():.1f} s of CPU]")
 
     def __getitem__(self, name: str) -> Process:
         return self.keeper[name]
@@ -265,7 +275,11 @@ class House:
         return environ
 
     def _is_ready(self, name: str) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
         try:
-            return httpx.get(f"http://127.0.0.1:{self.ports[name]}/readyz", trust_env=False, timeout=5).is_success
-        except httpx.HTTPError:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()

@@ -43,6 +43,11 @@ class Keeper:
         """Those that are to run."""
         return sorted(self._kept)
 
+    @property
+    def groups(self) -> frozenset[int]:
+        """The process groups of all that was ever started."""
+        return frozenset(self._groups)
+
     def launch(self, name: str) -> None:
         """Start one, and keep it running from now on."""
         with self._lock:

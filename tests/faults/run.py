@@ -71,6 +71,7 @@ class Result:
     counts: Counts | None = None
     recovered_s: float = 0.0
     took_s: float = 0.0
+    cpu_s: float = 0.0
     place: str = ""
 
     @property
@@ -81,7 +82,7 @@ class Result:
 
 def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S) -> Result:
     """Make a fault happen in a house, let all come to rest, and judge. Never raises: what fails is a complaint."""
-    began = time.monotonic()
+    began, used_s = time.monotonic(), house.meter.used_s()
     house.note(f"run: {fault.name}, seed {seed}")
     complaints: list[Complaint] = []
     remarks: list[str] = []
@@ -93,6 +94,7 @@ def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S) -
         complaints += _happen(stage, fault)
         left = {handler for handler, state in fault.outcome.states.items() if state not in OVER}
         quiet_s = house.wait_until_quiet(left=left, timeout_s=patience_s)
+        house.note("quiet")
         house.slack.trouble.clear()
         evidence = _gather(house, fault, stage)
         complaints += [*stage.complaints, *judge(evidence)]
@@ -100,6 +102,8 @@ def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S) -
         counts = _count(stage.sending.facts, before, evidence.books, evidence.posts[posts:])
     except Exception:  # noqa: BLE001  # the harness's own failure: the verdict of this run, not the end of all
         complaints.append(Complaint("the run", traceback.format_exc()))
+    took_s, cpu_s = time.monotonic() - began, house.meter.used_s() - used_s
+    house.note(f"{fault.name} took {took_s:.1f} s and {cpu_s:.1f} s of CPU")
     for complaint in complaints:
         house.note(f"complaint: {complaint.clause}: {complaint.what}")
     return Result(
@@ -110,7 +114,8 @@ def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S) -
         remarks=remarks,
         counts=counts,
         recovered_s=quiet_s or 0.0,
-        took_s=time.monotonic() - began,
+        took_s=took_s,
+        cpu_s=cpu_s,
         place=str(house.place) if complaints else "",
     )
 

@@ -37,6 +37,10 @@ class Sending:
         self._say({"ports": list(ports), "record": str(record), "secrets": dict(secrets), "seed": seed})
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def facts(self) -> Facts:
         """What it has written down until now."""
         return read_facts(self.tail.refresh())
