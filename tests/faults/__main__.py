@@ -1,4 +1,8 @@
-"""Break Hookline in every way of the fault matrix, and count what is left: `python -m tests.faults`, `make faults`."""
+"""Break Hookline in every way of the fault matrix, and count what is left: `python -m tests.faults`, `make faults`.
+
+Several houses stand side by side, and in each of them one fault happens after another. What needs the whole machine
+comes last, alone; and what has failed is repeated alone, which tells whether the fault or its neighbours were to blame.
+"""
 
 import argparse
 import logging
@@ -7,23 +11,26 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
+from pathlib import Path
 from random import Random, SystemRandom
 from types import FrameType
 
 from tests.faults import machine, table
 from tests.faults.engines import Engine
 from tests.faults.fault import Fault
+from tests.faults.lanes import Lanes
 from tests.faults.matrix import all_faults
 from tests.faults.mutants import MUTANTS
-from tests.faults.plan import Lanes, Row, make_old_rows, make_rows
+from tests.faults.plan import Row, Run, make_old_runs, make_row, make_rows, make_runs
 from tests.faults.run import Result
 
-LANES = 4
+LANES = 6
 # Houses at a time. Most of a run is waiting: a claim is freed after 30 s without a sign of life.
 
 SOAK_ROW = 12
+# Faults that a soak draws at a time.
 
 MUTANT_QUIET_S = 60.0
 # Longer than any claim or doorbell takes that is not lost for good.
@@ -40,25 +47,32 @@ def main() -> int:
     seed = options.seed if options.seed is not None else SystemRandom().randrange(10**6)
     _print(f"seed {seed}: repeat with --seed {seed}")
     _print(f"on {machine.describe()}")
-    began = time.monotonic()
     if options.mutants:
         return _hunt_mutants(options, seed)
+    began = time.monotonic()
     lanes = Lanes(options.lanes, _say)
     _end_with(lanes)
     results = _soak(options, faults, seed, lanes) if options.minutes else _once(options, faults, seed, lanes)
-    _report(results, markdown=options.markdown, took_s=time.monotonic() - began)
+    results = _ordered(results, faults)
+    _report(results, took_s=time.monotonic() - began)
+    if options.markdown:
+        about = f"Seed {seed}, {options.lanes} houses side by side, {machine.describe()}."
+        page = table.page(results, about=about, took_s=time.monotonic() - began)
+        options.markdown.write_text(page)
     return int(any(result.complaints for result in results))
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--engine", action="append", choices=list(Engine), help="only on this pair (may be repeated)")
     parser.add_argument("--fault", action="append", metavar="NAME", help="only this fault (may be repeated)")
     parser.add_argument("--seed", type=int, help="repeat what this seed did: webhooks, victims and instants")
     parser.add_argument("--rounds", type=int, default=1, help="run each fault so often, each time with another seed")
     parser.add_argument("--minutes", type=float, default=0, help="soak: random faults at random instants, for so long")
     parser.add_argument("--lanes", type=int, default=LANES, help=f"houses at a time (default {LANES})")
-    parser.add_argument("--markdown", action="store_true", help="print the table for docs/reliability.md")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write what docs/reliability.md says of a run")
     parser.add_argument("--mutants", action="store_true", help="break the product on purpose: each must be caught")
     parser.add_argument("--list", action="store_true", help="say what the faults are and what is expected of each")
     return parser.parse_args(words)
@@ -98,34 +112,39 @@ def _end_with(lanes: Lanes) -> None:
 
 
 def _once(options: argparse.Namespace, faults: Sequence[Fault], seed: int, lanes: Lanes) -> list[Result]:
-    runs = [(fault, seed + round_) for round_ in range(options.rounds) for fault in faults]
-    rows = make_rows(_engines(options), runs)
+    engines = _engines(options)
+    runs = [run for round_ in range(options.rounds) for run in make_runs(engines, faults, seed + round_)]
     if options.seed is None:  # what failed once is tried each time
-        rows += make_old_rows(_engines(options), faults)
-    return _ordered(lanes.run(rows), faults)
+        runs += make_old_runs(engines, faults)
+    results = lanes.run(make_rows(runs))
+    failed = [run for run in runs if _has_failed(run, results)]
+    return [*results, *lanes.run_alone(failed if len(runs) > 1 else ())]
+
+
+def _has_failed(run: Run, results: Sequence[Result]) -> bool:
+    name = (run.engine, run.fault.name, run.seed)
+    return any(result.complaints and (result.engine, result.fault, result.seed) == name for result in results)
 
 
 def _soak(options: argparse.Namespace, faults: Sequence[Fault], seed: int, lanes: Lanes) -> list[Result]:
     """Draw faults until the time is over; the n-th of them has the n-th seed after the soak's own."""
+    return lanes.run(_draw_rows(_engines(options), faults, seed), for_s=options.minutes * 60)
+
+
+def _draw_rows(engines: Sequence[Engine], faults: Sequence[Fault], seed: int) -> Iterator[Row]:
     draw = Random(seed)  # noqa: S311  # repeats a run, guards nothing
-    until = time.monotonic() + options.minutes * 60
-    results: list[Result] = []
     may = [fault for fault in faults if fault.soak]
     numbers = count(seed)
-    while time.monotonic() < until:
-        runs = [(fault, next(numbers)) for fault in draw.choices(may, k=SOAK_ROW)]
-        results += lanes.run(make_rows(_engines(options), runs))
-    return results
+    while True:
+        chosen = draw.choices(may, k=SOAK_ROW)
+        yield from make_rows([run for fault in chosen for run in make_runs(engines, [fault], next(numbers))])
 
 
 def _hunt_mutants(options: argparse.Namespace, seed: int) -> int:
     """Run each mutant with the fault that must catch it. Give 1 when one gets away."""
     lanes = Lanes(options.lanes, _say_nothing, patience_s=MUTANT_QUIET_S)
     _end_with(lanes)
-    rows = []
-    for mutant in MUTANTS:
-        fault = mutant.made()
-        rows.append(Row(Engine.SQLITE, fault.needs, [(fault, seed)]))
+    rows = [make_row([Run(Engine.SQLITE, mutant.made(), seed)]) for mutant in MUTANTS]
     escaped = 0
     for mutant, result in zip(MUTANTS, lanes.run(rows), strict=True):
         named = [complaint.what for complaint in result.complaints if complaint.clause == mutant.clause]
@@ -147,25 +166,25 @@ def _say_nothing(_result: Result) -> None:
 
 def _ordered(results: Sequence[Result], faults: Sequence[Fault]) -> list[Result]:
     order = [fault.name for fault in faults]
-    return sorted(results, key=lambda result: (result.engine, order.index(result.fault), result.seed))
+    return sorted(results, key=lambda result: (result.engine, order.index(result.fault), result.seed, result.alone))
 
 
 def _say(result: Result) -> None:
     word = "skipped" if result.skipped else "holds" if result.passed else "FAILS"
+    alone = ", alone" if result.alone else ""
     took = f"{result.took_s:.0f} s, {result.cpu_s:.0f} s of CPU"
-    _print(f"{word:8}{result.engine:18}{result.fault} (seed {result.seed}, {took})")
+    _print(f"{word:8}{result.engine:18}{result.fault} (seed {result.seed}{alone}, {took})")
     for complaint in result.complaints[:10]:
         _print(f"        {complaint.clause}: {complaint.what}")
 
 
-def _report(results: Sequence[Result], *, markdown: bool, took_s: float) -> None:
-    _print("\n" + (table.markdown if markdown else table.plain)(results) + "\n")
-    failed = [result for result in results if result.complaints]
-    skipped = [result for result in results if result.skipped]
-    _print(f"{len(results)} runs in {took_s:.0f} s: {len(failed)} failed, {len(skipped)} skipped")
-    for result in failed:
-        words = f"--engine {result.engine} --fault {result.fault} --seed {result.seed}"
-        _print(f"  see {result.place}; again: python -m tests.faults {words}")
+def _report(results: Sequence[Result], *, took_s: float) -> None:
+    _print("\n" + table.plain(results) + "\n")
+    _print(table.total(results, took_s=took_s))
+    for result in results:
+        if result.complaints:
+            words = f"--engine {result.engine} --fault {result.fault} --seed {result.seed}"
+            _print(f"  see {result.place}; again: python -m tests.faults {words}")
 
 
 if __name__ == "__main__":

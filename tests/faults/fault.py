@@ -66,6 +66,9 @@ class Fault:
         stories_per_s: the load while it happens.
         missing: says what this machine lacks for it.
         soak: whether it may be drawn in a soak.
+        takes_s: about how long it takes, most of it waiting; it only divides the work.
+        heavy: it needs the whole machine: nothing may happen beside it.
+        last: it leaves a house in which nothing else can happen.
 
     """
 
@@ -78,6 +81,9 @@ class Fault:
     stories_per_s: float = 10.0
     missing: Callable[[], str | None] = _nothing
     soak: bool = True
+    takes_s: float = 12.0
+    heavy: bool = False
+    last: bool = False
 
 
 class Matrix:
@@ -101,6 +107,9 @@ class Matrix:
         stories_per_s: float = 10.0,
         missing: Callable[[], str | None] = _nothing,
         soak: bool = True,
+        takes_s: float = 12.0,
+        heavy: bool = False,
+        last: bool = False,
     ) -> Callable[[Make], Make]:
         """Make a fault of a function."""
 
@@ -117,6 +126,9 @@ class Matrix:
                     stories_per_s=stories_per_s,
                     missing=missing,
                     soak=soak,
+                    takes_s=takes_s,
+                    heavy=heavy,
+                    last=last,
                 ),
             )
             return make

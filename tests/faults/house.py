@@ -78,6 +78,9 @@ class House:
         self.data = self.place / "var"
         self.disk: Disk | None = None
         self.postgresql: PostgresServer | None = None
+
+    def open(self) -> None:
+        """Build it and start all that is in it."""
         try:
             self._build()
         except BaseException:

@@ -1,9 +1,14 @@
 """What a fault needs of its house beyond the usual."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from config.settings import CHECKOUT
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +52,21 @@ class Needs:
     clocks: bool = False
     environ: tuple[tuple[str, str], ...] = ()
     changes: tuple[Change, ...] = ()
+
+
+def join(needs: Iterable[Needs]) -> Needs:
+    """Give what a house needs that serves several faults, one after another."""
+    every = tuple(needs)
+    return Needs(
+        proxies=any(each.proxies for each in every),
+        plugins=_distinct(each.plugins for each in every),
+        disk_bytes=max(each.disk_bytes for each in every),
+        memory_bytes=max(each.memory_bytes for each in every),
+        clocks=any(each.clocks for each in every),
+        environ=_distinct(each.environ for each in every),
+        changes=_distinct(each.changes for each in every),
+    )
+
+
+def _distinct(every: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(every)))

@@ -1,109 +1,89 @@
-"""Which runs there are, which of them share a house, and who runs them."""
+"""Which runs there are, and which of them share a house."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 
-from tests.faults.engines import Engine, missing
+from tests.faults.engines import Engine
 from tests.faults.fault import Fault
-from tests.faults.house import QUIET_S, House
-from tests.faults.needs import Needs
-from tests.faults.run import Result, run
+from tests.faults.needs import Needs, join
 from tests.faults.seeds import SEEDS
 
-IN_A_ROW = 6
-# Faults that happen to one house, one after the other, each judged for itself.
+ROW_S = 140.0
+# About as long as one house is used. Shorter: more houses to build. Longer: the last house keeps all others waiting.
 
-Report = Callable[[Result], None]
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fault that is to happen on one engine; the seed says how."""
+
+    engine: Engine
+    fault: Fault
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Faults for one house, each with its seed."""
+    """Runs in one house, one after another, each with a verdict of its own."""
 
     engine: Engine
     needs: Needs
-    faults: Sequence[tuple[Fault, int]]
+    runs: Sequence[Run]
+
+    @property
+    def takes_s(self) -> float:
+        """About how long, most of it waiting."""
+        return sum(run.fault.takes_s for run in self.runs)
+
+    @property
+    def heavy(self) -> bool:
+        """Whether no other house may be busy beside it."""
+        return any(run.fault.heavy for run in self.runs)
 
 
-def make_rows(engines: Sequence[Engine], runs: Sequence[tuple[Fault, int]]) -> list[Row]:
-    """Put the faults that need the same kind of house into rows; the long ones come first."""
-    rows: list[Row] = []
-    for engine in engines:
-        ours = sorted((each for each in runs if engine in each[0].engines), key=_kind_of_house)
-        for _, group in groupby(ours, key=_kind_of_house):
-            alike = list(group)
-            parts = (alike[start : start + IN_A_ROW] for start in range(0, len(alike), IN_A_ROW))
-            rows += [Row(engine, part[0][0].needs, part) for part in parts]
-    return sorted(rows, key=lambda row: (not row.needs.plugins, -len(row.faults)))
+def make_runs(engines: Sequence[Engine], faults: Sequence[Fault], seed: int) -> list[Run]:
+    """Give each fault on each engine where there is such a thing."""
+    return [Run(engine, fault, seed) for engine in engines for fault in faults if engine in fault.engines]
 
 
-def _kind_of_house(run_: tuple[Fault, int]) -> str:
-    return repr(run_[0].needs)
-
-
-def make_old_rows(engines: Sequence[Engine], faults: Sequence[Fault]) -> list[Row]:
-    """Put the seeds that failed once (`tests.faults.seeds`) into rows, of those that were asked for."""
+def make_old_runs(engines: Sequence[Engine], faults: Sequence[Fault]) -> list[Run]:
+    """Give the runs that failed once (`tests.faults.seeds`), of those that were asked for."""
     known = {fault.name: fault for fault in faults}
-    ours = [(old.engine, known[old.fault], old.seed) for old in SEEDS if old.fault in known and old.engine in engines]
-    return [Row(engine, fault.needs, [(fault, seed)]) for engine, fault, seed in ours]
+    return [
+        Run(old.engine, known[old.fault], old.seed) for old in SEEDS if old.fault in known and old.engine in engines
+    ]
 
 
-class Lanes:
-    """Runs rows, several at a time, and leaves nothing running when it is interrupted."""
+def make_rows(runs: Sequence[Run]) -> list[Row]:
+    """Put runs that one house can serve into rows that take about as long as each other; the longest come first."""
+    alike: dict[Hashable, list[Run]] = defaultdict(list)
+    for run in runs:
+        alike[_kind_of_house(run)].append(run)
+    rows = [make_row(part) for each in alike.values() for part in _divide(each)]
+    return sorted(rows, key=lambda row: (row.heavy, -row.takes_s))
 
-    def __init__(self, count: int, report: Report, *, patience_s: float = QUIET_S) -> None:
-        self._patience_s = patience_s
-        self._count = count
-        self._report = report
-        self._lock = threading.Lock()
-        self._open: set[House] = set()
-        self.results: list[Result] = []  # as they came
 
-    def run(self, rows: Sequence[Row]) -> list[Result]:
-        """Run all rows. `report` is told of each result as it comes."""
-        with ThreadPoolExecutor(self._count, thread_name_prefix="lane") as pool:
-            return [result for results in pool.map(self._run_row, rows) for result in results]
+def make_row(runs: Sequence[Run]) -> Row:
+    """Let runs share a house that has all that any of them needs."""
+    return Row(runs[0].engine, join(run.fault.needs for run in runs), runs)
 
-    def end(self) -> None:
-        """End all processes of all houses at once, to be called before this process ends."""
-        for house in list(self._open):
-            house.close()
 
-    def _run_row(self, row: Row) -> list[Result]:
-        results = []
-        for result in self._results(row):
-            results.append(result)
-            with self._lock:
-                self.results.append(result)
-                self._report(result)
-        return results
+def _kind_of_house(run: Run) -> Hashable:
+    # Handlers, clocks and variables more are in nobody's way: one house can have them all. A proxy in front of
+    # everything and a small disk are felt by everybody. And what needs no more than the usual gets the usual house.
+    needs = run.fault.needs
+    apart = replace(needs, plugins=(), memory_bytes=0, clocks=False, environ=())
+    return run.engine, run.fault.heavy, apart, needs == Needs()
 
-    def _results(self, row: Row) -> Iterator[Result]:
-        house: House | None = None
-        try:
-            for fault, seed in row.faults:
-                lacking = missing(row.engine) or fault.missing()
-                if lacking:
-                    yield Result(engine=row.engine, fault=fault.name, seed=seed, skipped=lacking)
-                    continue
-                house = house or self._build(row, seed)
-                result = run(house, fault, seed=seed, patience_s=self._patience_s)
-                if result.complaints:  # what is wrong in it would be held against the next
-                    self._close(house, keep=True)
-                    house = None
-                yield result
-        finally:
-            if house is not None:
-                self._close(house)
 
-    def _build(self, row: Row, seed: int) -> House:
-        house = House(row.engine, needs=row.needs, seed=str(seed))
-        self._open.add(house)
-        return house
-
-    def _close(self, house: House, *, keep: bool = False) -> None:
-        house.close(keep=keep)
-        self._open.discard(house)
+def _divide(runs: Sequence[Run]) -> list[list[Run]]:
+    """Divide by the time that they take; at most one in each part is the last that can happen to a house."""
+    lasts = [run for run in runs if run.fault.last]
+    others = sorted((run for run in runs if not run.fault.last), key=lambda run: -run.fault.takes_s)
+    whole_s = sum(run.fault.takes_s for run in runs)
+    parts: list[list[Run]] = [[run] for run in lasts]
+    parts += [[] for _ in range(ceil(whole_s / ROW_S) - len(parts))]
+    for run in others:
+        min(parts, key=lambda part: sum(each.fault.takes_s for each in part)).append(run)
+    return [sorted(part, key=lambda run: (run.fault.last, runs.index(run))) for part in parts if part]

@@ -58,6 +58,8 @@ class Result:
         skipped: why it was not run, if it was not.
         complaints: none, if all is well.
         recovered_s: from the last answer until nothing was left to do.
+        took_s: all of it; cpu_s: what the house used of the processors.
+        alone: it had failed among others, and was repeated with nothing beside it.
         place: where everything about a failed run is.
 
     """
@@ -72,6 +74,7 @@ class Result:
     recovered_s: float = 0.0
     took_s: float = 0.0
     cpu_s: float = 0.0
+    alone: bool = False
     place: str = ""
 
     @property

@@ -28,11 +28,12 @@ HEAD = (
 def row(result: Result) -> tuple[str, ...]:
     """Give the cells of one run."""
     counts = result.counts
+    name = f"{result.fault} (repeated alone)" if result.alone else result.fault
     if counts is None:
-        return (result.fault, result.engine, *("" for _ in HEAD[3:]), _verdict(result))
+        return (name, result.engine, *("" for _ in HEAD[3:]), _verdict(result))
     other = ", ".join(f"{count} {what}" for what, count in sorted(counts.refused.items())) or "none"
     return (
-        result.fault,
+        name,
         result.engine,
         str(counts.webhooks),
         str(counts.attempts),
@@ -67,6 +68,20 @@ def plain(results: Sequence[Result]) -> str:
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(each, widths, strict=False)), each[-1]]) for each in rows
     )
+
+
+def total(results: Sequence[Result], *, took_s: float) -> str:
+    """Give the sum in one sentence; what was repeated alone is not counted a second time."""
+    runs = [result for result in results if not result.alone and not result.skipped]
+    held = sum(result.passed for result in runs)
+    skipped = sum(result.skipped is not None for result in results)
+    words = f"{held} of {len(runs)} held in {took_s / 60:.1f} min"
+    return f"{words}, {skipped} were skipped" if skipped else words
+
+
+def page(results: Sequence[Result], *, about: str, took_s: float) -> str:
+    """Give all that docs/reliability.md says of a run: the machine, the sum, the table."""
+    return f"{about}\n\n**{total(results, took_s=took_s)}.**\n\n{markdown(results)}\n"
 
 
 def markdown(results: Sequence[Result]) -> str:

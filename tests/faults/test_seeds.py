@@ -39,6 +39,7 @@ def test_a_hookline_that_does_not_wait_for_the_disk_is_caught() -> None:
     fault = mutant.made()
     house = House(Engine.SQLITE, needs=fault.needs, seed=str(SEED))
     try:
+        house.open()
         complaints = run(house, fault, seed=SEED).complaints
     finally:
         house.close()

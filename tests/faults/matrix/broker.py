@@ -111,6 +111,7 @@ def unreadable_messages(stage: Stage) -> None:
     "One delayed message falls due, another waits, and the broker is gone: stock Dramatiq loses a queue's thread here.",
     needs=Needs(environ=(("dramatiq_delay_queue_prefetch", "2"),)),
     soak=False,
+    takes_s=24,
 )
 def broker_gone_at_the_worst_moment(stage: Stage) -> None:
     """Leave one worker only: if it lost a queue and went on, nobody else would do that queue's work."""

@@ -44,6 +44,7 @@ def database_locked(stage: Stage) -> None:
     "Immediate stop: 503 and no 2xx; works again by itself when the server is back.",
     answers=("503", "timeout"),
     engines=SERVER,
+    takes_s=38,
 )
 def database_stopped(stage: Stage) -> None:
     server = stage.house.postgresql
@@ -62,6 +63,7 @@ def database_stopped(stage: Stage) -> None:
     "kill -9 of backends, fsync on: PostgreSQL recovers from its log, no answered event is missing.",
     answers=("503", "timeout"),
     engines=SERVER,
+    takes_s=43,
 )
 def database_crashes(stage: Stage) -> None:
     server = stage.house.postgresql

@@ -3,7 +3,6 @@
 import re
 
 from tests.faults.fault import Matrix, Stage
-from tests.faults.needs import Needs
 from tests.faults.plugins import NEW_KIND, NEW_MIGRATION
 from tests.system.service import copy_checkout
 
@@ -19,8 +18,10 @@ WAITING = "SELECT count(*) AS n FROM deliveries WHERE handler = 'new.new_kind' A
     "deploy",
     "Migration under load, then N+1 beside N: no request is reset; what only N+1 can handle waits for it.",
     answers=("refused", "503", "timeout"),
-    needs=Needs(plugins=(("another", '"""Makes this house its own."""\n'),)),
+    stories_per_s=6,
     soak=False,
+    takes_s=40,
+    last=True,
 )
 def deploy(stage: Stage) -> None:
     house = stage.house

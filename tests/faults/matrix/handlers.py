@@ -21,6 +21,7 @@ POISON = ("raises", "gives_up", "hangs", "kills", "hungry")
     "broker-dies-while-handlers-fail",
     "Deliveries fail twice each while the broker goes and comes back empty: each is tried again until it is done.",
     answers=BUSY,
+    takes_s=44,
     needs=FAILING_HANDLERS,
 )
 def broker_dies_while_handlers_fail(stage: Stage) -> None:
@@ -39,6 +40,7 @@ def broker_dies_while_handlers_fail(stage: Stage) -> None:
     "worker-loses-a-thread",
     "A thread of a worker dies: the process ends with status 70, is started again, and nothing is missing.",
     answers=BUSY,
+    takes_s=34,
     needs=FAILING_HANDLERS,
 )
 def worker_loses_a_thread(stage: Stage) -> None:
@@ -61,6 +63,8 @@ def worker_loses_a_thread(stage: Stage) -> None:
     answers=BUSY,
     needs=FAILING_HANDLERS,
     soak=False,
+    takes_s=106,
+    last=True,
 )
 def poison(stage: Stage) -> None:
     stage.sending.burst(2, type="poison.hungry")

@@ -27,6 +27,7 @@ def slack_busy(stage: Stage) -> None:
     "slack-fails",
     "500, 502, dropped before and after the message was taken, silence: tried again, and marked where it may repeat.",
     stories_per_s=5,
+    takes_s=22,
 )
 def slack_fails(stage: Stage) -> None:
     troubles = [

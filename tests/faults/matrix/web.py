@@ -14,6 +14,9 @@ KILLED = ("refused", "reset", "503", "timeout")
 # What a sender sees of an instance that is gone; it then asks the other one. While several start at once on two cores,
 # a commit may take longer than the 2 s after which the answer is 503.
 
+CROWD = 25
+# Stories that begin at once: about forty webhooks within some tenths of a second.
+
 GRACE_S = 10.0
 # SIGTERM to exit: what most process managers give before they kill.
 
@@ -22,17 +25,24 @@ GRACE_S = 10.0
     "web-killed",
     "No 2xx without a row; a row without a 2xx is a duplicate when it is sent again; the other instance goes on.",
     answers=KILLED,
-    stories_per_s=20,
+    stories_per_s=6,
+    takes_s=25,
 )
 def web_killed(stage: Stage) -> None:
     for _ in range(3):
-        stage.instant(0.0, 0.5)
+        _hit_a_crowd(stage)
         name = stage.draw.choice(WEBS)
         stage.control.kill(name)
         stage.house.start(name)
-    stage.instant(0.0, 0.5)
+    _hit_a_crowd(stage)
     stage.control.kill_all(*WEBS)
     stage.house.start(*WEBS)
+
+
+def _hit_a_crowd(stage: Stage) -> None:
+    """Wait for an instant at which many requests are on their way; in between there need not be so many."""
+    stage.sending.burst(CROWD)
+    stage.instant(0.0, 0.4)
 
 
 @matrix.fault(
@@ -40,6 +50,7 @@ def web_killed(stage: Stage) -> None:
     "Killed between insert and commit, with a duplicate in the same batch: neither was answered, both are taken later.",
     answers=KILLED,
     stories_per_s=2,
+    takes_s=15,
 )
 def web_killed_in_commit(stage: Stage) -> None:
     """Reach the point without a hook: another program holds a lock, so that what has been handed in cannot commit."""
@@ -65,11 +76,11 @@ def web_killed_in_commit(stage: Stage) -> None:
     "web-restarted",
     "SIGTERM under load, one instance after the other: no request is reset, each instance is gone within 10 s.",
     answers=("refused", "503", "timeout"),
-    stories_per_s=20,
+    stories_per_s=6,
 )
 def web_restarted(stage: Stage) -> None:
     for name in WEBS * 2:
-        stage.instant(0.0, 0.5)
+        _hit_a_crowd(stage)
         took_s = stage.control.restart(name)
         stage.claim(holds=took_s < GRACE_S, what=f"{name} took {took_s:.1f} s to end")
 
@@ -127,6 +138,7 @@ def out_of_order(stage: Stage) -> None:
     "secret-rotated",
     "New secret beside the old one, senders switch under load, old one removed: nothing is rejected.",
     answers=("refused", "503", "timeout"),
+    stories_per_s=6,
 )
 def secret_rotated(stage: Stage) -> None:
     house, old = stage.house, dict(stage.house.secrets)

@@ -19,7 +19,7 @@ def _count(stage: Stage, sql: str) -> int:
 @matrix.fault(
     "worker-killed",
     "Killed while it runs deliveries, once the child, once the master: they run again 30 s later, effects once.",
-    stories_per_s=20,
+    takes_s=45,
 )
 def worker_killed(stage: Stage) -> None:
     """Reach the point without a hook: let a backlog grow, start a worker, kill it when the ledger shows claims."""
@@ -38,6 +38,7 @@ def worker_killed(stage: Stage) -> None:
     "worker-killed-after-slacks-yes",
     "Slack has the message, we have not yet written so: it is looked for, else posted again and marked as a repeat.",
     stories_per_s=5,
+    takes_s=40,
 )
 def worker_killed_after_yes(stage: Stage) -> None:
     """Slack's stand-in takes the message and holds its answer; the worker is killed while it waits."""
@@ -52,7 +53,7 @@ def worker_killed_after_yes(stage: Stage) -> None:
 @matrix.fault(
     "worker-restarted",
     "SIGTERM under load: what runs is finished or given back, no crash is counted, it is gone within 10 s.",
-    stories_per_s=20,
+    takes_s=15,
 )
 def worker_restarted(stage: Stage) -> None:
     before = _count(stage, CRASHES)
@@ -83,6 +84,8 @@ def sweepers_killed(stage: Stage) -> None:
     "everything-killed",
     "All processes, the broker and the database's server at once, at random instants: the books balance.",
     answers=("refused", "reset", "503", "timeout"),
+    stories_per_s=6,
+    takes_s=50,
 )
 def everything_killed(stage: Stage) -> None:
     for _ in range(2):
@@ -101,6 +104,7 @@ def everything_killed(stage: Stage) -> None:
     "stopped-while-broker-is-away",
     "SIGTERM while the broker hangs: web and worker end within their time all the same.",
     answers=("refused",),
+    takes_s=18,
 )
 def stopped_without_broker(stage: Stage) -> None:
     names = [stage.draw.choice(WEBS), stage.draw.choice(WORKERS), stage.draw.choice(SWEEPERS)]
