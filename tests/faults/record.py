@@ -32,6 +32,10 @@ class Record:
             self._syncing = asyncio.create_task(self._sync())
         await asyncio.shield(self._syncing)
 
+    def close(self) -> None:
+        """Close the file. Nobody may be writing."""
+        self._file.close()
+
     async def _sync(self) -> None:
         async with self._turn:
             lines, self._lines, self._syncing = self._lines, [], None

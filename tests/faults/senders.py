@@ -16,6 +16,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from time import time
@@ -227,9 +228,9 @@ async def main() -> None:
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     plan = json.loads(await commands.readline())
-    record = Record(Path(plan["record"]))
-    senders = Senders(ports=plan["ports"], record=record, secrets=plan["secrets"], seed=plan["seed"])
-    await senders.run(commands)
+    with closing(Record(Path(plan["record"]))) as record:
+        senders = Senders(ports=plan["ports"], record=record, secrets=plan["secrets"], seed=plan["seed"])
+        await senders.run(commands)
 
 
 if __name__ == "__main__":
