@@ -33,6 +33,7 @@ from tests.faults.sending import Sending
 from tests.faults.verdict import Post
 from tests.servers.ports import unused_port
 from tests.servers.postgresql import PostgresServer
+from tests.servers.redis import RedisServer
 from tests.system.process import Process
 from tests.system.secrets import SECRETS
 from tests.system.service import clean_environ, copy_checkout
@@ -75,6 +76,7 @@ class House:
         self._stack = ExitStack()
         self._draw = Random(seed)  # noqa: S311  # repeats a run, guards nothing
         self._sendings: list[Sending] = []
+        self._servers: list[RedisServer | PostgresServer] = []
         self.data = self.place / "var"
         self.disk: Disk | None = None
         self.postgresql: PostgresServer | None = None
@@ -103,6 +105,7 @@ class House:
         self.broker = make_broker(self.engine)
         self._stack.callback(self.broker.close)
         self.broker.start()
+        self._servers.append(self.broker)
         self.slack = SlackStandIn()
         self.slack.start()
         self._stack.callback(self.slack.stop)
@@ -123,6 +126,7 @@ class House:
             return Sqlite(self.data / "ledger.db")
         self.postgresql = make_postgresql(self.disk.path if self.disk else None)
         self.postgresql.start()
+        self._servers.append(self.postgresql)
         return Postgres(self.postgresql.create_database("ledger"))
 
     def _make_environ(self) -> dict[str, str]:
@@ -144,7 +148,7 @@ class House:
         return proxy.port
 
     def _groups(self) -> set[int]:
-        servers = [server.pid for server in (self.broker, self.postgresql) if server is not None]
+        servers = [server.pid for server in self._servers]
         return {*servers, *self.keeper.groups, *(sending.pid for sending in self._sendings)}
 
     def note(self, text: str) -> None:
