@@ -4,6 +4,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from random import Random
 from statistics import quantiles
@@ -14,6 +15,8 @@ from tests.faults.fault import Fault, Stage
 from tests.faults.house import QUIET_S, House
 from tests.faults.record import Facts
 from tests.faults.verdict import Complaint, Evidence, Post, doubles, judge
+
+Turn = AbstractContextManager[object]
 
 BEFORE, AFTER = 15, 15
 # 2xx before the fault begins, and after it has ended: it must be seen that all works again.
@@ -83,18 +86,23 @@ class Result:
         return self.skipped is None and not self.complaints
 
 
-def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S) -> Result:
-    """Make a fault happen in a house, let all come to rest, and judge. Never raises: what fails is a complaint."""
+def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S, turn: Turn | None = None) -> Result:
+    """Make a fault happen in a house, let all come to rest, and judge. Never raises: what fails is a complaint.
+
+    It happens when its turn has come; the turn is over when all that is left is to wait.
+    """
     began, used_s = time.monotonic(), house.meter.used_s()
-    house.note(f"run: {fault.name}, seed {seed}")
     complaints: list[Complaint] = []
     remarks: list[str] = []
     counts: Counts | None = None
     quiet_s: float | None = None
     try:
-        before, posts = house.books(), len(house.slack.posts)
-        stage = _make_stage(house, fault, seed)
-        complaints += _happen(stage, fault)
+        with turn or nullcontext():
+            began, used_s = time.monotonic(), house.meter.used_s()
+            house.note(f"run: {fault.name}, seed {seed}")
+            before, posts = house.books(), len(house.slack.posts)
+            stage = _make_stage(house, fault, seed)
+            complaints += _happen(stage, fault)
         left = {handler for handler, state in fault.outcome.states.items() if state not in OVER}
         quiet_s = house.wait_until_quiet(left=left, timeout_s=patience_s)
         house.note("quiet")
