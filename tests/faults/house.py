@@ -51,6 +51,9 @@ START_S = 90.0
 END_S = 30.0
 QUIET_S = 180.0
 
+QUIET_POLL_S = 0.7
+# To ask PostgreSQL is a process of its own each time.
+
 SOURCES = {
     "STRIPE_WEBHOOK_SECRET": "stripe",
     "GITHUB_WEBHOOK_SECRET": "github",
@@ -209,7 +212,7 @@ class House:
         while time.monotonic() - began < timeout_s:
             if self._is_quiet(left):
                 return time.monotonic() - began
-            time.sleep(0.2)
+            time.sleep(QUIET_POLL_S)
         return None
 
     def _is_quiet(self, left: Collection[str]) -> bool:
