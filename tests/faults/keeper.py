@@ -49,8 +49,9 @@ class Keeper:
         return frozenset(self._groups)
 
     def launch(self, name: str) -> None:
-        """Start one, and keep it running from now on."""
+        """Start one, and keep it running from now on. Raises AssertionError when all was ended in the meantime."""
         with self._lock:
+            assert not self._stopping.is_set(), f"{name} is not started any more: its house is closed"
             if name not in self._processes:
                 self._processes[name] = self._make(name)
             process = self._processes[name]
