@@ -15,6 +15,7 @@ from cli.signing import sign_stripe
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import wait_until
 from tests.ledger.making import migrate
+from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.system.balancer import Balancer
 from tests.system.ledger_file import LedgerFile
@@ -77,7 +78,7 @@ class Web:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", trust_env=False, timeout=5).is_success
+            return get(f"http://127.0.0.1:{self.port}/readyz").is_success
         except httpx.HTTPError:
             return False
 
@@ -159,7 +160,7 @@ def test_secrets_are_rotated_step_by_step_and_no_request_is_rejected(
 
 def matched(webs: Sequence[Web], position: int) -> dict[str, float]:
     """Give how many webhooks of each source the secret at this position matched, as any web process says."""
-    page = httpx.get(f"http://127.0.0.1:{webs[0].port}/metrics", trust_env=False, timeout=10).text
+    page = get(f"http://127.0.0.1:{webs[0].port}/metrics", timeout_s=10).text
     lines = [line for line in page.splitlines() if line.startswith("hookline_secret_matched_total{")]
     return {
         source: float(line.rpartition(" ")[2])

@@ -14,6 +14,7 @@ from config.settings import CHECKOUT
 from deploy import healthcheck
 from tests.cli.dev.waiting import members, wait_until
 from tests.deploy.units import UNITS, Unit, read_example, read_unit
+from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.servers.redis import RedisServer, installed
 from tests.system.ledger_file import LedgerFile
@@ -68,7 +69,7 @@ class Host:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", trust_env=False, timeout=5).is_success
+            return get(f"http://127.0.0.1:{self.port}/readyz").is_success
         except httpx.HTTPError:
             return False
 

@@ -10,6 +10,7 @@ import httpx
 
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import wait_until
+from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.servers.redis import installed
 
@@ -77,6 +78,6 @@ class Prometheus:
 
     def _ask(self, what: str, **parameters: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.port}/api/v1/{what}"
-        answer = httpx.get(url, params=parameters, trust_env=False, timeout=30).raise_for_status()
+        answer = get(url, parameters=parameters, timeout_s=30).raise_for_status()
         data: dict[str, Any] = answer.json()["data"]
         return data

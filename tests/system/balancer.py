@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import httpx
 
+from tests.servers.http import NO_AUTHORITIES
 from tests.servers.ports import unused_port
 
 CHECK_INTERVAL_S = 0.2
@@ -58,7 +59,7 @@ class Balancer:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _check(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=2, verify=NO_AUTHORITIES) as client:
             while self._checks:
                 for port in self._ports:
                     await self._check_one(client, port)

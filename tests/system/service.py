@@ -20,6 +20,7 @@ from config.database import database_url, make_engine
 from config.settings import CHECKOUT, load_settings
 from ledger.migrate import upgrade
 from tests.cli.dev.waiting import groups_below, members, wait_until
+from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.system.ledger_file import LedgerFile
 from tests.system.process import Process
@@ -114,7 +115,7 @@ class Service:
     def is_ready(self, name: str = "web") -> bool:
         """Ask /readyz."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port_of(name)}/readyz", trust_env=False, timeout=5).is_success
+            return get(f"http://127.0.0.1:{self.port_of(name)}/readyz").is_success
         except httpx.HTTPError:
             return False
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from config.metrics import EFFECT_OUTCOMES
 from config.settings import CHECKOUT
+from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.servers.prometheus import RULES, Prometheus
 from tests.system.parcel import make_dispute
@@ -36,7 +36,7 @@ class Place:
 
     def page(self, url: str | None = None) -> dict[str, float]:
         """Give each series with its value."""
-        answer = httpx.get(f"{url or self.service.url}/metrics", trust_env=False, timeout=10).raise_for_status()
+        answer = get(f"{url or self.service.url}/metrics", timeout_s=10).raise_for_status()
         lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
         return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -126,7 +126,7 @@ def test_the_sweeper_shows_the_same_where_there_is_no_web_process(place: Place) 
     mine, sweepers = place.page(), place.page(place.sweepers_url)
 
     assert sweepers == mine
-    assert httpx.get(f"{place.sweepers_url}/healthz", trust_env=False).status_code == 404
+    assert get(f"{place.sweepers_url}/healthz").status_code == 404
 
 
 def expressions() -> list[str]:

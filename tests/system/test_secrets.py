@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.servers.http import make_client
 from tests.system.broker import make_message, push, valkey
 from tests.system.conftest import MakeService
 from tests.system.parcel import Parcel, make_dispute, make_parcel
@@ -58,9 +58,8 @@ class Provider:
 
     def send(self, parcel: Parcel, secret: str, *, status: int = 200) -> None:
         headers = {**parcel.sign(secret), **HEADERS}
-        answer = httpx.post(
-            f"{self._service.url}{parcel.path}", content=parcel.body, headers=headers, trust_env=False, timeout=10
-        )
+        with make_client(self._service.url, timeout_s=10) as client:
+            answer = client.post(parcel.path, content=parcel.body, headers=headers)
         assert answer.status_code == status
         signatures = [value.rpartition("=")[2] for name, value in headers.items() if "signature" in name]
         (self.accepted if answer.is_success else self.refused).extend(signatures)

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import httpx
-
+from tests.servers.http import make_client
 from tests.system.balancer import Balancer
 from tests.system.conftest import MakeService
 from tests.system.parcel import Parcel, make_parcel, make_payment
@@ -104,7 +103,7 @@ def _kept_and_fresh() -> Iterator[Parcel]:
 def test_an_idle_connection_is_answered_once_more_after_sigterm(service: Service) -> None:
     service.start("valkey", "web")
     parcel = make_payment()
-    with httpx.Client(base_url=service.url, trust_env=False) as client:
+    with make_client(service.url) as client:
         client.get("/healthz")
         service["web"].terminate()
         service.wait_for(lambda: "Shutting down" in service["web"].printed())

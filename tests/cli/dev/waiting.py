@@ -4,13 +4,17 @@ import subprocess
 import time
 from collections.abc import Callable
 
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.25
+# Looking costs processor time that what is waited for may need: it is looked less often at what takes long.
+
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
     """Wait for a condition, and fail when it does not come true in time."""
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"still not so after {timeout_s} s"
-        time.sleep(0.05)
+        waited_s = time.monotonic() - began
+        assert waited_s < timeout_s, f"still not so after {timeout_s} s"
+        time.sleep(min(max(SHORTEST_PAUSE_S, waited_s / 10), LONGEST_PAUSE_S))
 
 
 def members(groups: set[int]) -> set[int]:

@@ -21,6 +21,7 @@ from ledger.store import Ledger
 from ledger.views import get_event
 from tests.cli.dev.waiting import wait_until
 from tests.receivers.http.webhooks import OLD_SECRETS, SECRETS, Webhook
+from tests.servers.http import make_client
 
 START_S = 30.0
 ANSWER_S = 30.0
@@ -39,7 +40,7 @@ class Server:
         self.environ = {name: value for name, value in everything.items() if name not in without}
         self._printed = directory / "web.out"
         self._process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=ANSWER_S)
+        self.http = make_client(f"http://127.0.0.1:{self.port}", timeout_s=ANSWER_S)
 
     def start(self) -> None:
         """Start it and return when it answers."""
