@@ -1,11 +1,12 @@
 """A shell whose `hookline` has a real, migrated ledger."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, open_nursery
 from tests.engines import SQLITE
 
 
@@ -16,13 +17,20 @@ def database(request: pytest.FixtureRequest) -> str:
     return kind
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Path]:
+    """The socket of the process that all commands are forked from."""
+    with open_nursery() as socket:
+        yield socket
+
+
 @pytest.fixture
-def shell(ledger_url: URL, tmp_path: Path) -> Shell:
+def shell(ledger_url: URL, tmp_path: Path, nursery: Path) -> Shell:
     """A shell in which DATABASE_URL is set to the ledger of this test."""
-    return Shell(tmp_path, {"DATABASE_URL": ledger_url.render_as_string(hide_password=False)})
+    return Shell(tmp_path, {"DATABASE_URL": ledger_url.render_as_string(hide_password=False)}, nursery)
 
 
 @pytest.fixture
-def bare_shell(tmp_path: Path) -> Shell:
+def bare_shell(tmp_path: Path, nursery: Path) -> Shell:
     """A shell in which nothing is set but an empty data directory."""
-    return Shell(tmp_path, {})
+    return Shell(tmp_path, {}, nursery)

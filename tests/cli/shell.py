@@ -1,19 +1,25 @@
-"""Runs the real `hookline` command as a shell would: in a pipe, or on a terminal of some width."""
+"""Runs the `hookline` command in a process of its own, as a shell would: in a pipe, or on a terminal of some width."""
 
 import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from config.settings import CHECKOUT
+from tests.cli import nursery
+from tests.cli.dev.waiting import wait_until
+from tests.servers.leash import leash
 
 ANSWER_S = 60
 ROWS = 50
@@ -21,10 +27,18 @@ ROWS = 50
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """An environment to run `hookline` in: nothing of ours, and these variables."""
+    """An environment to run `hookline` in: nothing of ours, and these variables.
+
+    Attributes:
+        directory: the working directory, the home and the data directory.
+        variables: what is set, besides what every shell has.
+        nursery: the socket of the process that the commands are forked from.
+
+    """
 
     directory: Path
     variables: Mapping[str, str]
+    nursery: Path
 
     @property
     def environ(self) -> dict[str, str]:
@@ -41,14 +55,13 @@ class Shell:
 
     def having(self, **variables: str) -> "Shell":
         """Give the same shell with more variables set."""
-        return Shell(self.directory, {**self.variables, **variables})
+        return replace(self, variables={**self.variables, **variables})
 
     def start(self, *words: str, **streams: int) -> subprocess.Popen[str]:
         """Start `hookline …`; standard output and error are pipes unless it is said otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli", *words], cwd=self.directory, env=self.environ, text=True, **pipes
-        )
+        command = [sys.executable, "-I", "-S", nursery.__file__, "hookline", str(self.nursery), *words]
+        return subprocess.Popen(command, cwd=self.directory, env=self.environ, text=True, **pipes)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `hookline …` in a pipe."""
@@ -82,6 +95,22 @@ class Shell:
         os.close(ours)
         assert process.returncode == 0, shown
         return shown.replace("\r\n", "\n")
+
+
+@contextmanager
+def open_nursery() -> Iterator[Path]:
+    """Start the process that commands are forked from; give its socket."""
+    with tempfile.TemporaryDirectory(prefix="hookline-nursery-") as place:
+        path = Path(place) / "socket"
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8"}
+        command = [sys.executable, "-P", nursery.__file__, "serve", str(path)]
+        process = subprocess.Popen(command, env=environ, preexec_fn=leash(signal.SIGKILL))  # noqa: PLW1509  # one call
+        try:
+            wait_until(lambda: path.exists() or process.poll() is not None, timeout_s=ANSWER_S)
+            yield path
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _read_all(terminal: int) -> str:

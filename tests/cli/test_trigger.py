@@ -5,7 +5,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def stand_in() -> StandIn:
 
 
 @pytest.fixture
-def shell(stand_in: StandIn, tmp_path: Path) -> Iterator[Shell]:
+def shell(stand_in: StandIn, tmp_path: Path, nursery: Path) -> Iterator[Shell]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -76,7 +76,7 @@ def shell(stand_in: StandIn, tmp_path: Path) -> Iterator[Shell]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         secrets = dict.fromkeys(SECRET_VARIABLES.values(), SECRET)
-        yield Shell(tmp_path, {"PORT": str(server.server_port), **secrets})
+        yield Shell(tmp_path, {"PORT": str(server.server_port), **secrets}, nursery)
         server.shutdown()
         thread.join()
 
@@ -150,7 +150,7 @@ def test_a_service_that_does_not_run_is_told_as_that(shell: Shell) -> None:
 
 
 def test_a_secret_is_looked_for_where_dev_keeps_it(shell: Shell, stand_in: StandIn, tmp_path: Path) -> None:
-    bare = Shell(tmp_path, {"PORT": shell.variables["PORT"]})
+    bare = replace(shell, variables={"PORT": shell.variables["PORT"]})
     assert "set STRIPE_WEBHOOK_SECRET" in bare.refused("trigger", "stripe", "refund.created")
     (tmp_path / "dev-secrets.env").write_text(f"STRIPE_WEBHOOK_SECRET={SECRET}\n")
     assert bare.run("trigger", "stripe", "refund.created").returncode == 0
