@@ -39,7 +39,7 @@ def test_a_sqlite_ledger_is_backed_up_under_load_and_restored(redis: RedisServer
 
     try:
         service.start(*NEEDED)
-        with sender.load(make, at_once=4) as load:
+        with sender.load(make, at_once=4, pause_s=0.05) as load:
             load.wait_for_accepted(BEFORE, timeout_s=60)
             accepted = sender.record.accepted()
             run("deploy/run", "python", "deploy/backup.py", ledger, copy)
@@ -86,7 +86,7 @@ def test_a_postgresql_ledger_is_backed_up_under_load_and_restored(
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     try:
         service.start(*NEEDED)
-        with sender.load(make_dispute, at_once=4) as load:
+        with sender.load(make_dispute, at_once=4, pause_s=0.05) as load:
             load.wait_for_accepted(BEFORE, timeout_s=60)
             accepted = sender.record.accepted()
             run(find_programs() / "pg_dump", "--format=custom", f"--file={copy}", url)

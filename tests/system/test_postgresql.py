@@ -72,7 +72,7 @@ def test_a_server_that_stops_crashes_and_loses_a_process_under_load_loses_no_eve
     service.start()
     before = _processes(service)
     parcels = _parcels()
-    with sender.load(lambda: next(parcels), at_once=20, pause_s=0.05) as load:
+    with sender.load(lambda: next(parcels), at_once=20, pause_s=0.1) as load:
         load.wait_for_accepted(50)
         for end in (server.stop, server.stop_at_once):
             end()

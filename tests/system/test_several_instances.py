@@ -78,7 +78,7 @@ def test_kill_9_of_one_of_two_web_instances_under_load_loses_no_accepted_event(t
     balancer.start()
     sender, parcels = Sender(balancer.url, tmp_path / "sender.jsonl"), _parcels()
     try:
-        with sender.load(lambda: next(parcels), at_once=30) as load:
+        with sender.load(lambda: next(parcels), at_once=30, pause_s=0.05) as load:
             load.wait_for_accepted(100)
             service["web"].kill()
             load.wait_for_accepted(100)

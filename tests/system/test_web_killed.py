@@ -28,7 +28,7 @@ def test_kill_9_of_the_web_process_under_load_loses_no_2xx(
         sent.append(next(parcels))
         return sent[-1]
 
-    with sender.load(make, at_once=30) as load:
+    with sender.load(make, at_once=30, pause_s=0.05) as load:
         for _ in range(KILLS):
             load.wait_for_accepted(BETWEEN_KILLS)
             service["web"].kill()

@@ -51,7 +51,7 @@ class HalfSent:
 
 def test_sigterm_of_the_web_process_under_load_answers_what_is_in_flight(service: Service, sender: Sender) -> None:
     service.start("valkey", "web")
-    with ExitStack() as stack, sender.load(make_payment, at_once=10) as load:
+    with ExitStack() as stack, sender.load(make_payment, at_once=10, pause_s=0.02) as load:
         load.wait_for_accepted(50)
         half_sent = [HalfSent(service, make_payment()) for _ in range(IN_FLIGHT)]
         for each in half_sent:
@@ -80,7 +80,7 @@ def test_web_processes_that_end_in_turn_behind_a_balancer_leave_no_request_unans
     balancer.start()
     sender, parcels = Sender(balancer.url, tmp_path / "sender.jsonl"), _kept_and_fresh()
     try:
-        with sender.load(lambda: next(parcels), at_once=60, pause_s=0.2) as load:
+        with sender.load(lambda: next(parcels), at_once=60, pause_s=0.4) as load:
             for name in ("web", "web.2"):
                 load.wait_for_accepted(100)
                 took_s = service[name].stop(timeout_s=GRACE_S)
