@@ -60,6 +60,11 @@ class Dev:
         wait_until(lambda: len(groups_below(process.pid) - {process.pid}) == wanted)
         return process
 
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        return self._processes[-1].pid
+
     def printed(self) -> str:
         return self._printed.read_text()
 
@@ -97,6 +102,17 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     dev = Dev(tmp_path / "var", unused_port())
     yield dev
     dev.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One that runs, for tests that only look at it."""
+    dev = Dev(tmp_path_factory.mktemp("running") / "var", unused_port())
+    try:
+        dev.start()
+        yield dev
+    finally:
+        dev.close()
 
 
 def clean_environ() -> dict[str, str]:
@@ -145,40 +161,34 @@ def test_it_runs_everything_and_ctrl_c_ends_everything(dev: Dev) -> None:
     assert "was killed" not in dev.printed()
 
 
-def test_what_it_makes_is_for_this_user_alone_and_stays_for_the_next_time(dev: Dev) -> None:
-    first = dev.start()
-    secrets = read_dev_secrets(dev.data_directory / "dev-secrets.env")
-    shown = dev.printed()
-    first.send_signal(signal.SIGTERM)
-    assert first.wait(STOP_S) == 0
-
-    dev.start()
+def test_what_it_makes_is_for_this_user_alone(running: Dev) -> None:
+    secrets = read_dev_secrets(running.data_directory / "dev-secrets.env")
+    shown = running.printed()
 
     assert set(secrets) == {"STRIPE_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET", "SLACK_SIGNING_SECRET"}
     assert all(f"{name}={secret}" in shown for name, secret in secrets.items())
-    assert read_dev_secrets(dev.data_directory / "dev-secrets.env") == secrets
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in dev.data_directory.rglob("*")}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in running.data_directory.rglob("*")}
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
 
-def test_the_ready_line_says_what_to_try_next(dev: Dev) -> None:
-    dev.start()
-
-    line = next(line for line in dev.printed().splitlines() if "ready in" in line)
-    assert f"http://127.0.0.1:{dev.port}" in line
-    assert f"PORT={dev.port} HOOKLINE_DATA_DIR={dev.data_directory}" in line
+def test_the_ready_line_says_what_to_try_next(running: Dev) -> None:
+    line = next(line for line in running.printed().splitlines() if "ready in" in line)
+    assert f"http://127.0.0.1:{running.port}" in line
+    assert f"PORT={running.port} HOOKLINE_DATA_DIR={running.data_directory}" in line
     assert line.endswith("hookline trigger stripe charge.dispute.created")
 
 
-def test_kill_9_of_it_leaves_nothing_behind_and_the_next_one_starts(dev: Dev) -> None:
+def test_kill_9_of_it_leaves_nothing_behind_and_the_next_one_starts_with_what_it_made(dev: Dev) -> None:
     process = dev.start()
     groups = dev.groups(process)
+    secrets = (dev.data_directory / "dev-secrets.env").read_bytes()
 
     process.kill()
     process.wait()
 
     wait_until(lambda: not members(groups), timeout_s=STOP_S)
     dev.start()
+    assert (dev.data_directory / "dev-secrets.env").read_bytes() == secrets
 
 
 def test_a_process_that_is_killed_is_started_again_and_leaves_nothing_behind(dev: Dev) -> None:
@@ -210,12 +220,10 @@ def test_kill_9_of_make_leaves_nothing_behind(dev: Dev) -> None:
     wait_until(lambda: not members(groups), timeout_s=STOP_S)
 
 
-def test_a_second_one_on_the_same_data_directory_is_refused(dev: Dev) -> None:
-    process = dev.start()
+def test_a_second_one_on_the_same_data_directory_is_refused(running: Dev) -> None:
+    sentence = refused({"HOOKLINE_DATA_DIR": str(running.data_directory), "PORT": str(unused_port())})
 
-    sentence = refused({"HOOKLINE_DATA_DIR": str(dev.data_directory), "PORT": str(unused_port())})
-
-    assert f"already running on {dev.data_directory} (process {process.pid})" in sentence
+    assert f"already running on {running.data_directory} (process {running.pid})" in sentence
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
