@@ -36,7 +36,7 @@ run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 	@exec env HOOKLINE_DEV_PARENT=$$PPID $(BIN)/hookline dev
 
 test: $(TEST_READY) ## set everything up and run the tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(TEST_READY) ## format, lint, types, import arrows, lock files
 	@$(BIN)/ruff format --check .
