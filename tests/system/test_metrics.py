@@ -152,10 +152,9 @@ def test_prometheus_evaluates_every_rule_and_every_panel_and_a_healthy_service_r
     for expression in expressions():
         prometheus.query(expression.replace("$__rate_interval", "1m"))
 
-    rules = prometheus.alerts()
-    assert {rule["health"] for rule in rules} == {"ok"}
-    alarms = {rule["name"] for rule in rules if rule["alerts"]}
-    assert alarms == set()
+    assert {rule["health"] for rule in prometheus.alerts()} == {"ok"}
+    # On a busy machine a page may come a second late, which is an alarm until the next one.
+    place.service.wait_for(lambda: not any(rule["alerts"] for rule in prometheus.alerts()))
 
 
 def test_prometheus_raises_the_alarm_when_the_web_process_is_gone_and_takes_it_back_when_it_is_there(
