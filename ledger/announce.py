@@ -16,8 +16,9 @@ SEND = "send"
 EFFECTS_QUEUE = "effects"
 
 MAX_IDS_PER_MESSAGE = 32
-PARALLEL_MESSAGES = 4
-# A few ids travel one by one, so that several threads can take them; many travel together, which costs less.
+FEW = 4
+# So many travel one by one, so that several threads can take them. More travel together: each message costs whoever
+# rings as much as a dozen webhooks, and a worker as much as several deliveries.
 
 MAX_WAITING = 1_000
 # Lists of ids waiting for a slow broker. More are dropped: the sweeper knows of them.
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 def ring_deliveries(broker: Broker, queue_name: str, ids: Sequence[int]) -> None:
     """Announce deliveries that may travel together. Raises one of BROKER_ERRORS."""
-    size = max(1, min(MAX_IDS_PER_MESSAGE, len(ids) // PARALLEL_MESSAGES))
+    size = 1 if len(ids) <= FEW else MAX_IDS_PER_MESSAGE
     for start in range(0, len(ids), size):
         _enqueue(broker, queue_name, DELIVER, list(ids[start : start + size]))
 

@@ -7,14 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from ledger.event import DeliveryState, NewEvent, Receipt, Trigger
+from ledger.event import DeliveryState, NewDelivery, NewEvent, Receipt, Trigger
 from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
-from ledger.store import insert_or_ignore
+from ledger.rows import insert_rows
 from ledger.tables import deliveries, events
 
 ROOM_REFRESH_S = 1.0
+
+QUEUED, PENDING, INITIAL = DeliveryState.QUEUED.value, DeliveryState.PENDING.value, Trigger.INITIAL.value
+# As the driver takes them.
 
 Key = tuple[str, str]
 Doorbells = dict[str, list[int]]  # delivery ids by queue
@@ -72,10 +75,11 @@ def _receipts(batch: Sequence[NewEvent], ids: dict[Key, int], inserted: dict[Key
 
 
 def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
-    statement = insert_or_ignore(db, events).returning(events.c.id, events.c.source, events.c.dedupe_key)
     # In one order everywhere: of two web processes with the same new keys, each would wait for the other otherwise.
-    rows = db.execute(statement, [_event_row(event) for _, event in sorted(new.items(), key=_key)]).all()
-    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in rows}
+    rows = [_event_row(event) for _, event in sorted(new.items(), key=_key)]
+    returning = ("id", "source", "dedupe_key")
+    inserted = insert_rows(db, events, EVENT_COLUMNS, rows, returning=returning, ignore_known=True)
+    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in inserted}
 
 
 def _key(item: tuple[Key, NewEvent]) -> Key:
@@ -94,47 +98,59 @@ def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
 
 def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room: Room) -> Doorbells:
     rows = [
-        _delivery_row(event_id, handler=delivery.handler, queue=delivery.queue, now=event.received_at, room=room)
+        _delivery_row(event_id, delivery, event.received_at, room)
         for event_id, event in new
         for delivery in event.deliveries
     ]
     doorbells: Doorbells = defaultdict(list)
-    if rows:
-        statement = insert(deliveries).returning(deliveries.c.id, deliveries.c.queue, deliveries.c.state)
-        for delivery_id, queue, state in db.execute(statement, rows).all():
-            if state == DeliveryState.QUEUED:
-                doorbells[queue].append(delivery_id)
+    inserted = insert_rows(db, deliveries, DELIVERY_COLUMNS, rows, returning=("id", "queue", "state"))
+    for delivery_id, queue, state in inserted:
+        if state == DeliveryState.QUEUED:
+            doorbells[queue].append(delivery_id)
     return doorbells
 
 
-def _delivery_row(event_id: int, *, handler: str, queue: str, now: float, room: Room) -> dict[str, Any]:
-    announced = room.take(queue)
-    return {
-        "event_id": event_id,
-        "handler": handler,
-        "queue": queue,
-        "state": DeliveryState.QUEUED if announced else DeliveryState.PENDING,
-        "due_at": now,
-        "trigger": Trigger.INITIAL,
-        "announcements": 1 if announced else 0,
-        "overdue_at": now + FIRST_OVERDUE_S if announced else None,
-    }
+DELIVERY_COLUMNS = ("event_id", "handler", "queue", "due_at", "trigger", "state", "announcements", "overdue_at")
 
 
-def _event_row(event: NewEvent) -> dict[str, Any]:
-    return {
-        "source": event.source,
-        "dedupe_key": event.dedupe_key,
-        "external_id": event.external_id,
-        "type": event.type,
-        "account": event.account,
-        "livemode": event.livemode,
-        "received_at": event.received_at,
-        "content_type": event.content_type,
-        "headers": json.dumps(dict(event.headers)),
-        "body": event.body,
-        "body_sha256": event.body_sha256,
-        "secret_position": event.secret_position,
-        "flaw": event.flaw,
-        "traceparent": event.traceparent,
-    }
+def _delivery_row(event_id: int, delivery: NewDelivery, now: float, room: Room) -> tuple[Any, ...]:
+    announced = room.take(delivery.queue)
+    state = (QUEUED, 1, now + FIRST_OVERDUE_S) if announced else (PENDING, 0, None)
+    return (event_id, delivery.handler, delivery.queue, now, INITIAL, *state)
+
+
+EVENT_COLUMNS = (
+    "source",
+    "dedupe_key",
+    "external_id",
+    "type",
+    "account",
+    "livemode",
+    "received_at",
+    "content_type",
+    "headers",
+    "body",
+    "body_sha256",
+    "secret_position",
+    "flaw",
+    "traceparent",
+)
+
+
+def _event_row(event: NewEvent) -> tuple[Any, ...]:
+    return (
+        event.source,
+        event.dedupe_key,
+        event.external_id,
+        event.type,
+        event.account,
+        event.livemode,
+        event.received_at,
+        event.content_type,
+        json.dumps(dict(event.headers)),
+        event.body,
+        event.body_sha256,
+        event.secret_position,
+        event.flaw,
+        event.traceparent,
+    )

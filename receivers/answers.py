@@ -53,7 +53,8 @@ class Answers:
             return Response()
         if reply is Reply.COMMAND:
             return JSONResponse({"response_type": "ephemeral", "text": await self._command(event, receipt)})
-        return JSONResponse({"status": "duplicate" if receipt.duplicate else "accepted", "event": receipt.event_id})
+        status = "duplicate" if receipt.duplicate else "accepted"
+        return Response(f'{{"status":"{status}","event":{receipt.event_id}}}', media_type="application/json")
 
     async def _command(self, event: NewEvent, receipt: Receipt) -> str:
         stored = f"Stored as event {receipt.event_id}."

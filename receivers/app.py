@@ -28,6 +28,7 @@ from ledger.writer import Writer
 from receivers.answers import Answers, problem
 from receivers.body import Budget
 from receivers.ending import Ending, end_in_time
+from receivers.front import Front
 from receivers.health import Health
 from receivers.intake import Intake
 from receivers.metrics import MetricsPage
@@ -106,7 +107,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         traces.stop()
 
     # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
-    app = FastAPI(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
+    app = Front(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
     app.add_exception_handler(HTTPException, _as_problem)
     router, answers, budget = load_router(), Answers(ledger), Budget()
     for provider in providers:
@@ -123,6 +124,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
             traces=traces,
         )
         _add_webhook(app, provider, intake)
+        app.let_through(provider.path, intake.receive)
     health = Health(writer, ending)
     app.add_api_route("/healthz", health.alive, methods=["GET"], response_model=None, tags=["health"])
     app.add_api_route("/readyz", health.ready, methods=["GET"], response_model=None, tags=["health"])

@@ -1,9 +1,9 @@
 """Read a request's body: never more than allowed, never for longer than allowed, never too many at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
+from types import TracebackType
+from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -26,14 +26,9 @@ class Budget:
     def __init__(self, max_bytes: int = MAX_IN_FLIGHT_BYTES) -> None:
         self._left = max_bytes
 
-    @contextmanager
-    def share(self) -> Iterator["Share"]:
-        """Open one request's share of the budget; all of it comes back at the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self._left += share.taken
+    def share(self) -> "Share":
+        """Open one request's share of the budget."""
+        return Share(self)
 
     def take(self, size: int) -> bool:
         """Take bytes, if there are so many left."""
@@ -42,13 +37,27 @@ class Budget:
         self._left -= size
         return True
 
+    def give_back(self, size: int) -> None:
+        """Take no longer what was taken."""
+        self._left += size
+
 
 class Share:
-    """What one request has taken of the budget."""
+    """What one request has taken of the budget; all of it comes back at the end of the block."""
+
+    __slots__ = ("_budget", "taken")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.give_back(self.taken)
 
     def grow_to(self, size: int) -> None:
         """Take what a body of this size costs. Raises Rejected when the budget is used up."""
@@ -70,7 +79,7 @@ async def read_body(request: Request, headers: Headers, max_bytes: int, share: S
         raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            return b"".join([chunk async for chunk in _bounded(request, max_bytes, share)])
+            return await _read_bounded(request, max_bytes, share)
     except TimeoutError:
         raise Rejected("body_too_slow", HTTPStatus.REQUEST_TIMEOUT) from None
     except ClientDisconnect:
@@ -84,12 +93,20 @@ def _announced_size(headers: Headers) -> int:
     return int(length) if length.isdigit() and len(length) <= MAX_LENGTH_DIGITS else 0
 
 
-async def _bounded(request: Request, max_bytes: int, share: Share) -> AsyncIterator[bytes]:
+async def _read_bounded(request: Request, max_bytes: int, share: Share) -> bytes:
+    chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
         # Counted, not believed: a sender may announce less than it sends, or nothing.
         size += len(chunk)
         if size > max_bytes:
             raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         share.grow_to(size)
-        yield chunk
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,9 +1,11 @@
 """Which of a request's headers count, and which are kept."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
-from config.logs import SECRETS
+from config.logs import SECRET_MARKS, SECRETS
 from receivers.provider import Headers, Rejected
 
 MAX_HEADERS = 64
@@ -37,11 +39,33 @@ def content_type_of(headers: Headers, allowed: frozenset[str]) -> str:
 
 def kept_headers(headers: Headers, *, without: bytes | None = None) -> dict[str, str]:
     """Give what is kept of the headers: bounded, printable, without secrets; repeated ones joined by commas."""
+    raw = [each for each in headers.raw[:MAX_HEADERS] if each[0] != without]
+    return _kept_as_they_are(raw) or _kept_letter_by_letter(raw)
+
+
+def _kept_as_they_are(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str] | None:
+    """Keep headers as every provider sends them: few, short, printable, without secrets. None if these are not."""
+    names = b" ".join([name for name, _ in raw])
+    values = b" ".join([value for _, value in raw]).decode("latin-1")
+    if len(names) + len(values) > MAX_VALUE_CHARS or not _are_harmless(names) or not values.isprintable():
+        return None
+    if any(mark in values for mark in SECRET_MARKS):
+        return None
+    kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    return kept if len(kept) == len(raw) else None
+
+
+@lru_cache(maxsize=256)
+def _are_harmless(names: bytes) -> bool:
+    """Say whether none of these names has to be looked at by itself. A provider always sends the same ones."""
+    text = names.decode("latin-1")
+    return text.isprintable() and not PRIVATE.search(text)
+
+
+def _kept_letter_by_letter(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     kept: dict[str, str] = {}
     left = MAX_CHARS
-    for raw_name, raw_value in headers.raw[:MAX_HEADERS]:
-        if raw_name == without:
-            continue
+    for raw_name, raw_value in raw:
         name = _printable(raw_name)
         value = REDACTED if PRIVATE.search(name) else SECRETS.sub(REDACTED, _printable(raw_value))
         left -= len(name) + len(value)
