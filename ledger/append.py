@@ -77,8 +77,7 @@ def _receipts(batch: Sequence[NewEvent], ids: dict[Key, int], inserted: dict[Key
 def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
     # In one order everywhere: of two web processes with the same new keys, each would wait for the other otherwise.
     rows = [_event_row(event) for _, event in sorted(new.items(), key=_key)]
-    returning = ("id", "source", "dedupe_key")
-    inserted = insert_rows(db, events, EVENT_COLUMNS, rows, returning=returning, ignore_known=True)
+    inserted = insert_rows(db, events, EVENT_COLUMNS, rows, giving=("source", "dedupe_key"), ignore_known=True)
     return {(source, dedupe_key): event_id for event_id, source, dedupe_key in inserted}
 
 
@@ -103,7 +102,7 @@ def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room
         for delivery in event.deliveries
     ]
     doorbells: Doorbells = defaultdict(list)
-    inserted = insert_rows(db, deliveries, DELIVERY_COLUMNS, rows, returning=("id", "queue", "state"))
+    inserted = insert_rows(db, deliveries, DELIVERY_COLUMNS, rows, giving=("queue", "state"))
     for delivery_id, queue, state in inserted:
         if state == DeliveryState.QUEUED:
             doorbells[queue].append(delivery_id)

@@ -6,14 +6,12 @@ SQLAlchemy's own way to the same statement takes twice as long as the database d
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 
 MAX_PARAMETERS = 30_000
 # SQLite takes 32,766 in one statement, PostgreSQL 65,535.
-
-MARKS = {"sqlite": "?", "postgresql": "%s"}
 
 
 def insert_rows(
@@ -22,40 +20,61 @@ def insert_rows(
     columns: tuple[str, ...],
     rows: Sequence[tuple[Any, ...]],
     *,
-    returning: tuple[str, ...],
+    giving: tuple[str, ...],
     ignore_known: bool = False,
 ) -> list[Any]:
-    """Insert rows; give these columns of those that were inserted.
+    """Insert rows; give the id and some columns of each that was inserted.
 
     Args:
         db: a write transaction.
         table: where to.
         columns: which of its columns a row holds; the others get their defaults.
         rows: values as the driver takes them.
-        returning: which columns to give.
+        giving: which of these columns to give, after the id.
         ignore_known: leave existing rows as they are, whatever unique key they share with a new one.
 
     """
+    insert = _insert_in_sqlite if db.dialect.name == "sqlite" else _insert_in_postgresql
     most = MAX_PARAMETERS // len(columns)
+    shape = _Shape(table.name, columns, giving, ignore_known)
     inserted: list[Any] = []
     for start in range(0, len(rows), most):
-        some = rows[start : start + most]
-        text = _insert_text(db.dialect.name, table.name, columns, len(some), returning, ignore_known)
-        inserted += db.exec_driver_sql(text, tuple(chain.from_iterable(some))).all()
+        inserted += insert(db, shape, rows[start : start + most])
     return inserted
 
 
+class _Shape(NamedTuple):
+    table: str
+    columns: tuple[str, ...]
+    giving: tuple[str, ...]
+    ignore_known: bool
+
+
+def _insert_in_postgresql(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    text = f"{_insert_text(shape, len(rows), '%s')} RETURNING id, {', '.join(shape.giving)}"
+    return list(db.exec_driver_sql(text, tuple(chain.from_iterable(rows))).all())
+
+
+def _insert_in_sqlite(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Insert without RETURNING: the driver gives up Python's lock for each row that it fetches.
+
+    Under load it gets it back after as long as one request takes. There is one writer, and one statement gives its
+    rows one id after the other (sqlite.org/autoinc.html), so the last one says them all.
+    """
+    result = db.exec_driver_sql(_insert_text(shape, len(rows), "?"), tuple(chain.from_iterable(rows)))
+    first = result.lastrowid - result.rowcount + 1
+    if result.rowcount == len(rows):
+        positions = [shape.columns.index(name) for name in shape.giving]
+        return [(first + number, *(row[each] for each in positions)) for number, row in enumerate(rows)]
+    if result.rowcount == 0:
+        return []
+    known = f"SELECT id, {', '.join(shape.giving)} FROM {shape.table} WHERE id >= ?"
+    return list(db.exec_driver_sql(known, (first,)).all())
+
+
 @lru_cache(maxsize=1_024)
-def _insert_text(
-    dialect: str,
-    table: str,
-    columns: tuple[str, ...],
-    count: int,
-    returning: tuple[str, ...],
-    ignore_known: bool,  # noqa: FBT001  # the cache looks at positions
-) -> str:
-    row = f"({', '.join([MARKS[dialect]] * len(columns))})"
-    values = ", ".join([row] * count)
-    conflict = " ON CONFLICT DO NOTHING" if ignore_known else ""
-    names = ", ".join(f'"{column}"' for column in columns)
-    return f"INSERT INTO {table} ({names}) VALUES {values}{conflict} RETURNING {', '.join(returning)}"
+def _insert_text(shape: _Shape, count: int, mark: str) -> str:
+    row = f"({', '.join([mark] * len(shape.columns))})"
+    names = ", ".join(f'"{column}"' for column in shape.columns)
+    conflict = " ON CONFLICT DO NOTHING" if shape.ignore_known else ""
+    return f"INSERT INTO {shape.table} ({names}) VALUES {', '.join([row] * count)}{conflict}"

@@ -27,6 +27,11 @@ MAX_WAITING_BYTES = 128 * 1024 * 1024
 # Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
 # count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
+GATHER_S = 0.001
+MAX_GATHER_S = 0.01
+# Who comes alone is written at once. Several wait for each other as long as each millisecond brings more of them: on a
+# fast disk a commit is over before the next request is verified, and every one of them would pay for its own.
+
 HANGS_AFTER = 1.5
 # Times as long as a request may wait: a batch that is under way for longer hangs. Less would turn away who comes just
 # after somebody's lock is gone.
@@ -112,12 +117,20 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
+            self._gather()
             batch, last = self._collect(first)
             self._writing_since = time.monotonic()
             self._write(batch)
             self._writing_since = math.inf
             if last:
                 return
+
+    def _gather(self) -> None:
+        until = time.monotonic() + MAX_GATHER_S
+        waiting = 0
+        while waiting < self._waiting.qsize() < MAX_BATCH_EVENTS and time.monotonic() < until:
+            waiting = self._waiting.qsize()
+            time.sleep(GATHER_S)
 
     def _collect(self, first: _Waiter) -> tuple[list[_Waiter], bool]:
         batch = [first]
