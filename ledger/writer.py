@@ -27,7 +27,7 @@ MAX_WAITING_BYTES = 128 * 1024 * 1024
 # Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
 # count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
-GATHER_S = 0.001
+GATHER_S = 0.0003
 MAX_GATHER_S = 0.01
 # Who comes alone is written at once. Several wait for each other as long as each millisecond brings more of them: on a
 # fast disk a commit is over before the next request is verified, and every one of them would pay for its own.
