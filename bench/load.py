@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 SPARE = 2.0
 # How many more requests are prepared than the last round used.
 
-FIRST_RATE = 24_000
+FIRST_RATE = 12_000
 # Requests/s that nobody here reached: what is prepared before anything is known.
 
 SLACK_S = 60.0

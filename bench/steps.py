@@ -91,9 +91,13 @@ def _servers(place: Path) -> Iterator[Step]:
     storm = Storm(requests.payment(), place)
     for what, app in layers.items():
         with web_peer(place, app, SECRETS) as peer:
+            storm.prepare(1)
+            storm.blow(peer.port, 1)
             spent = _spent_us(storm, peer.port, peer.pid)
             yield Step(where="server", what=what, cpu_us=sum(spent))
     with directory(place, "layers") as own, hookline(own, "web") as service:
+        storm.prepare(1)
+        storm.blow(service.port, 1)
         loop, *threads = _spent_us(storm, service.port, service["web"].pid)
         yield Step(where="server", what="Hookline's web process: event loop", cpu_us=loop)
         yield Step(where="server", what="Hookline's web process: its other threads", cpu_us=sum(threads))
@@ -101,8 +105,6 @@ def _servers(place: Path) -> Iterator[Step]:
 
 def _spent_us(storm: Storm, port: int, pid: int) -> list[float]:
     """Give the processor time of each thread for one request, that of the main thread first."""
-    storm.prepare(1)
-    storm.learn(storm.blow(port, 1).rate)
     storm.prepare(LOAD_S)
     before = threads_cpu_s(pid)
     load = storm.blow(port, LOAD_S)

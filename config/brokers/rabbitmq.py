@@ -12,7 +12,6 @@ from dramatiq.middleware import Middleware
 from pika import PlainCredentials, SSLOptions
 from pika.exceptions import AMQPError
 
-from config.brokers.delayed import DELAYED, NothingDelayed
 from config.brokers.errors import BROKER_ERRORS, failed
 from config.brokers.line import Line
 from config.brokers.sound import SoundMessages
@@ -27,6 +26,9 @@ BLOCKED_TIMEOUT_S = 1.0
 
 HEARTBEAT_S = 5
 # RabbitMQ drops us after 10 s of silence, pika drops RabbitMQ after 20.
+
+QUIET_MS = 500
+# RabbitMQ pushes messages: a consumer only wakes up this often to see whether it should end.
 
 CLOSE_TIMEOUT_S = 0.5
 
@@ -76,11 +78,9 @@ class RabbitmqDoorbells(RabbitmqBroker):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Consume a queue, which is made if it is not there."""
-        if queue_name.endswith(DELAYED):
-            return NothingDelayed()
         self._do(partial(self.declare_queue, queue_name, ensure=True))
         try:
-            consumer = super().consume(queue_name, prefetch, timeout)
+            consumer = super().consume(queue_name, prefetch, max(timeout, QUIET_MS))
         except BROKER_ERRORS as error:
             raise failed(error) from None
         return SoundMessages(_PromptlyClosed(consumer), queue_name)
@@ -129,7 +129,7 @@ class RabbitmqDoorbells(RabbitmqBroker):
 class _PromptlyClosed(Consumer):
     """A consumer whose closing takes half a second at most, also while RabbitMQ hangs.
 
-    pika waits for RabbitMQ's farewell until it has missed enough heartbeats, and a worker has four consumers.
+    pika waits for RabbitMQ's farewell until it has missed enough heartbeats, and a worker has eight consumers.
     """
 
     def __init__(self, consumer: Consumer) -> None:

@@ -12,8 +12,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from config.brokers.bell import HEARING_S, Attentive, Bell
-from config.brokers.delayed import DELAYED, NothingDelayed
 from config.brokers.sound import SoundMessages
 from config.brokers.url import Account, RedisUrl
 
@@ -30,9 +28,6 @@ MAINTENANCE_CHANCE = 50_000
 HEARTBEAT_TIMEOUT_MS = 30_000
 
 PROBE_KEPT_S = 60
-
-LOOK_MS = 1
-# How long Dramatiq's own consumer sleeps when it has found nothing. It is the bell that is waited for.
 
 
 def make_client(url: RedisUrl) -> redis.Redis:
@@ -71,12 +66,9 @@ def _login(account: Account) -> dict[str, Any]:
 
 
 class RedisDoorbells(RedisBroker):
-    """Dramatiq's Redis broker, whose workers pass over messages that would end one of their threads.
+    """Dramatiq's Redis broker, whose workers pass over messages that would end one of their threads."""
 
-    Idle ones wait for a bell; `hearing_s` is how long at the most.
-    """
-
-    def __init__(self, url: RedisUrl, middleware: list[Middleware], *, hearing_s: float = HEARING_S) -> None:
+    def __init__(self, url: RedisUrl, middleware: list[Middleware]) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Dramatiq's Redis broker has no annotations
             client=make_client(url),
             namespace=NAMESPACE,
@@ -84,26 +76,16 @@ class RedisDoorbells(RedisBroker):
             heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
             middleware=middleware,
         )
-        self._bell = Bell(self.client, NAMESPACE, hearing_s=hearing_s)
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Put a message into its queue. Raises one of BROKER_ERRORS."""
         with self._looking_for_the_master():
-            enqueued = super().enqueue(message, delay=delay)
-        self._bell.ring(message.queue_name)
-        return enqueued
+            return super().enqueue(message, delay=delay)
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:  # noqa: ARG002  # the bell's
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Consume a queue; again after each trouble, over new connections: the old ones may lead to a replica."""
-        if queue_name.endswith(DELAYED):
-            return NothingDelayed()
         self.client.connection_pool.disconnect(inuse_connections=False)
-        consumer = super().consume(queue_name, prefetch, LOOK_MS)
-        return SoundMessages(Attentive(consumer, self._bell, queue_name, prefetch), queue_name)
-
-    def close(self) -> None:
-        """Stop listening for the bell."""
-        self._bell.close()
+        return SoundMessages(super().consume(queue_name, prefetch, timeout), queue_name)
 
     def probe(self) -> None:
         """Write something: one that is full, read-only or cannot save still answers a PING.

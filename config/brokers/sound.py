@@ -8,6 +8,9 @@ from dramatiq.errors import DecodeError
 
 from config.brokers.errors import BROKER_ERRORS, failed
 
+DELAYED = ".DQ"
+# Dramatiq's ending for the queues of messages that fall due later. We put nothing there.
+
 STEERING_OPTIONS = frozenset({"eta", "throws"})
 # With `eta` a message would hold a place in the worker's memory until then; `throws` makes Dramatiq call isinstance()
 # with whatever it holds.
@@ -80,5 +83,5 @@ def _is_sound(message: MessageProxy, queue_name: str) -> bool:
     return (
         message.queue_name == queue_name
         and all(isinstance(part, kind) for part, kind in parts)
-        and STEERING_OPTIONS.isdisjoint(message.options)
+        and (queue_name.endswith(DELAYED) or STEERING_OPTIONS.isdisjoint(message.options))
     )

@@ -3,7 +3,6 @@
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,6 @@ import pytest
 import redis
 
 from config.broker import BROKER_ERRORS, is_reachable, make_broker
-from config.brokers.redis import RedisDoorbells
-from config.brokers.url import parse_redis_url
 from config.settings import load_settings
 from ledger.announce import ring_deliveries
 from tests.cli.dev.waiting import wait_until
@@ -186,67 +183,3 @@ def test_a_command_that_fails_is_not_sent_again(url: str) -> None:
         answering.join()
 
     assert len(taken) == 1
-
-
-@pytest.fixture
-def patient(server: RedisServer) -> Iterator[RedisDoorbells]:
-    """Make a broker whose consumers, once they hear the bell, would wait for a minute without it."""
-    broker = RedisDoorbells(parse_redis_url(server.url), [], hearing_s=60)
-    broker.declare_queue("payments")
-    yield broker
-    broker.close()
-
-
-def test_an_idle_consumer_is_woken_by_a_message_and_does_not_ask_in_between(
-    server: RedisServer, patient: RedisDoorbells
-) -> None:
-    consumer = patient.consume("payments", prefetch=2)
-    taken: list[Any] = []
-
-    def take() -> None:
-        while len(taken) < 2:
-            if (message := next(consumer)) is not None:
-                taken.append(message.args[0])
-
-    taking = threading.Thread(target=take, daemon=True)
-    taking.start()
-    client = server.client()
-    looks = partial(asked, client)
-    wait_until(lambda: is_waiting_for_the_bell(looks))
-    for delivery_id in (1, 2):
-        before = looks()
-        ring_deliveries(patient, "payments", [delivery_id])
-        wait_until(lambda: [delivery_id] in taken)  # noqa: B023  # asked at once
-        assert looks() - before <= 3  # the message itself, its fetch, and one look in vain
-        wait_until(lambda: is_waiting_for_the_bell(looks))
-    taking.join()
-
-
-def asked(client: redis.Redis) -> int:
-    """Count the scripts that Redis has run: each look at a queue is one."""
-    stats = client.info("commandstats")
-    return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("eval", "evalsha"))
-
-
-def is_waiting_for_the_bell(looks: Callable[[], int]) -> bool:
-    before = looks()
-    time.sleep(0.3)  # six looks of a consumer that hears nothing
-    return looks() - before == 0
-
-
-def test_a_consumer_that_may_not_use_channels_looks_by_itself(server: RedisServer) -> None:
-    server.client().execute_command("ACL", "SETUSER", "mute", "on", ">pw", "~*", "+@all", "resetchannels")  # type: ignore[no-untyped-call]
-    url = server.url.replace("://", "://mute:pw@")
-    broker = RedisDoorbells(parse_redis_url(url), [], hearing_s=60)
-    broker.declare_queue("payments")
-    consumer = broker.consume("payments", prefetch=2)
-    assert next(consumer) is None
-    ring_deliveries(broker, "payments", [1])
-    wait_until(lambda: next(consumer) is not None)
-    broker.close()
-
-
-def test_the_queues_of_delayed_messages_are_never_asked_for(server: RedisServer, patient: RedisDoorbells) -> None:
-    before = asked(server.client())
-    assert next(patient.consume("payments.DQ")) is None
-    assert asked(server.client()) == before
