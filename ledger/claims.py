@@ -8,7 +8,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Float,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ledger.event import DeliveryState, Event, Trigger
 from ledger.schedule import Schedule
@@ -62,28 +75,26 @@ class Outcome:
     crashed: bool = False  # it counts like the death of its worker
 
 
-def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], token: str, now: float) -> list[Taken]:
-    """Take what may be run of these deliveries.
+# Statements are made once: to put one together takes several times as long as to run it.
 
-    Left alone: what somebody else runs, what is over, what is not due, what needs a handler that this worker does
-    not know (a newer worker does), and in company, what was running when a worker died.
-    """
+
+def _claim(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    now: BindParameter[float] = bindparam("its_now", type_=Float)
     # What was announced is due, whatever the clock says: the clocks of two machines are never the same.
     due = or_(deliveries.c.state == DeliveryState.QUEUED, deliveries.c.due_at <= now)
     mine = select(deliveries.c.id).where(
-        deliveries.c.id.in_(ids),
+        deliveries.c.id.in_(bindparam("its_ids", expanding=True)),
         deliveries.c.state.in_(CLAIMABLE),
         due,
-        deliveries.c.handler.in_(handlers),
+        deliveries.c.handler.in_(bindparam("its_handlers", expanding=True)),
+        *conditions,
     )
-    if len(ids) > 1:
-        mine = mine.where(deliveries.c.crashes == 0)
-    statement = (
+    return (
         update(deliveries)
         .where(deliveries.c.id.in_(free(mine)))
         .values(
             state=DeliveryState.RUNNING,
-            token=token,
+            token=bindparam("its_token"),
             started_at=now,
             first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
             attempts=deliveries.c.attempts + 1,
@@ -101,13 +112,42 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
             deliveries.c.started_at,
         )
     )
-    return sorted((Taken(**row) for row in db.execute(statement).mappings()), key=lambda each: each.id)
+
+
+_CLAIM_ALONE = _claim()
+_CLAIM_IN_COMPANY = _claim(deliveries.c.crashes == 0)
+
+
+def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], token: str, now: float) -> list[Taken]:
+    """Take what may be run of these deliveries.
+
+    Left alone: what somebody else runs, what is over, what is not due, what needs a handler that this worker does
+    not know (a newer worker does), and in company, what was running when a worker died.
+    """
+    statement = _CLAIM_IN_COMPANY if len(ids) > 1 else _CLAIM_ALONE
+    values = {"its_ids": ids, "its_handlers": list(handlers), "its_token": token, "its_now": now}
+    return sorted((Taken(**row) for row in db.execute(statement, values).mappings()), key=lambda each: each.id)
+
+
+_THEIR_EVENTS = events.c.id.in_(bindparam("its_ids", expanding=True))
+_SIZES = select(events.c.id, func.length(events.c.body)).where(_THEIR_EVENTS)
+_LOAD = select(
+    events.c.id,
+    events.c.source,
+    events.c.external_id,
+    events.c.type,
+    events.c.account,
+    events.c.livemode,
+    events.c.received_at,
+    events.c.content_type,
+    events.c.body,
+    events.c.traceparent,
+).where(_THEIR_EVENTS)
 
 
 def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
     """Load the events of the first of these deliveries: at least one, and no more than MAX_LOADED_BYTES of bodies."""
-    length = select(events.c.id, func.length(events.c.body)).where(events.c.id.in_([each.event_id for each in taken]))
-    sizes: dict[int, int] = dict(db.execute(length).all())
+    sizes: dict[int, int] = dict(db.execute(_SIZES, {"its_ids": [each.event_id for each in taken]}).all())
     total = 0
     chosen: list[Taken] = []
     for each in taken:
@@ -120,25 +160,16 @@ def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
 
 
 def _load(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
-    statement = select(
-        events.c.id,
-        events.c.source,
-        events.c.external_id,
-        events.c.type,
-        events.c.account,
-        events.c.livemode,
-        events.c.received_at,
-        events.c.content_type,
-        events.c.body,
-        events.c.traceparent,
-    ).where(events.c.id.in_(event_ids))
-    return {row["id"]: Event(**row) for row in db.execute(statement).mappings()}
+    rows = db.execute(_LOAD, {"its_ids": list(event_ids)}).mappings()
+    return {row["id"]: Event(**row) for row in rows}
+
+
+_HELD = in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token")))
 
 
 def still_held(db: Connection, token: str) -> set[int]:
     """Say which deliveries this token still holds, and keep them so until the end of the transaction."""
-    mine = select(deliveries.c.id).where(RUNNING, deliveries.c.token == token)
-    return set(db.execute(in_turn(mine)).scalars().all())
+    return set(db.execute(_HELD, {"its_token": token}).scalars().all())
 
 
 def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: float) -> None:
@@ -147,17 +178,23 @@ def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: floa
         return
     done = [outcome.delivery.id for outcome in outcomes if outcome.state == DeliveryState.DONE]
     if done:
-        db.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_(done), RUNNING, deliveries.c.token == token)
-            .values(state=DeliveryState.DONE, token=None, finished_at=now, last_error=None),
-        )
+        db.execute(_DONE, {"its_ids": done, "its_token": token, "its_end": now})
     other = [_row(outcome, token, now) for outcome in outcomes if outcome.state != DeliveryState.DONE]
     if other:
         db.execute(_SETTLE, other)
-    db.execute(insert(attempts), [_attempt(outcome, now) for outcome in outcomes])
+    db.execute(_ATTEMPTS, [_attempt(outcome, now) for outcome in outcomes])
 
 
+_DONE = (
+    update(deliveries)
+    .where(
+        deliveries.c.id.in_(bindparam("its_ids", expanding=True)),
+        RUNNING,
+        deliveries.c.token == bindparam("its_token"),
+    )
+    .values(state=DeliveryState.DONE, token=None, finished_at=bindparam("its_end"), last_error=None)
+)
+_ATTEMPTS = insert(attempts)
 _SETTLE = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("its_id"), RUNNING, deliveries.c.token == bindparam("its_token"))

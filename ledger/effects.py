@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, delete, exists, func, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, exists, func, select, update
 
 from ledger.claims import short
 from ledger.event import EffectState
@@ -51,18 +51,21 @@ def plan(
     now: float,
 ) -> int | None:
     """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
-    statement = insert_or_ignore(db, effects).values(
-        event_id=event_id,
-        delivery_id=delivery_id,
-        key=key,
-        channel=channel,
-        message=json.dumps(message),
-        state=EffectState.PLANNED,
-        planned_at=now,
-        due_at=now,
-    )
-    result: int | None = db.execute(statement.returning(effects.c.id)).scalar()
+    row = {
+        "event_id": event_id,
+        "delivery_id": delivery_id,
+        "key": key,
+        "channel": channel,
+        "message": json.dumps(message),
+        "state": EffectState.PLANNED,
+        "planned_at": now,
+        "due_at": now,
+    }
+    result: int | None = db.execute(insert_or_ignore(db, effects, effects.c.id), row).scalar()
     return None if result is None or _is_past(db, result, key) else result
+
+
+_PAST = select(past_effects.c.key).where(past_effects.c.key == bindparam("its_key"))
 
 
 def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
@@ -70,7 +73,7 @@ def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
 
     Looked up after the insert, which waits for a prune that has the key in hand at this moment.
     """
-    if db.execute(select(past_effects.c.key).where(past_effects.c.key == key)).first() is None:
+    if db.execute(_PAST, {"its_key": key}).first() is None:
         return False
     db.execute(delete(effects).where(effects.c.id == effect_id))
     return True

@@ -17,7 +17,7 @@ from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState
 from ledger.schedule import MAX_CRASHES
-from ledger.store import Ledger, Transaction, check_alive, check_whole
+from ledger.store import Ledger, Transaction, check_alive, check_whole, savepoint
 from workers.report import Report, Span
 from workers.watch import RanTooLong, Watch
 
@@ -94,8 +94,9 @@ class Deliverer:
                 self._report.delivery(run.current, blamed, run.ran[blamed.delivery.id])
             return
         by_id = {each.delivery.id: each for each in claimed}
-        for outcome in outcomes:
-            self._report.delivery(by_id[outcome.delivery.id], outcome, run.ran[outcome.delivery.id])
+        self._report.message(
+            [(by_id[each.delivery.id], each, run.ran[each.delivery.id]) for each in outcomes],
+        )
         if run.planned:
             self._ring_effects()
 
@@ -121,7 +122,7 @@ class Deliverer:
         context = Context(db=Transaction(db), channels=self._channels, delivery_id=claimed.delivery.id, now=now)
         handler = self._router.by_name[claimed.delivery.handler]
         try:
-            with db.begin_nested(), self._watch.limit(self._handler_limit_s):
+            with savepoint(db), self._watch.limit(self._handler_limit_s):
                 handler.run(claimed.event, context)
                 check_whole(db)
         except Exception as error:  # whatever a handler does is its own failure only
