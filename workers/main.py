@@ -26,9 +26,9 @@ from workers.report import Report
 from workers.send import Sender
 from workers.watch import Watch, end_when_a_thread_dies
 
-POLL_MS = 50
-# How long an idle worker sleeps between two looks at its queues. Dramatiq's own second would be most of the time
-# between a webhook and its alert.
+WAKE_MS = 500
+# How often an idle thread wakes up to see whether it should end. Messages wake it at once: the broker pushes them
+# (RabbitMQ) or wakes the consumer (Redis), and the consumer the threads.
 
 
 def setup() -> None:
@@ -91,7 +91,7 @@ class _Process(Middleware):
         self._traces = traces
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
-        worker.worker_timeout = POLL_MS
+        worker.worker_timeout = WAKE_MS
         end_when_a_thread_dies()
         self._watch.start()
 

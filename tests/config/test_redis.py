@@ -3,6 +3,7 @@
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -183,3 +184,24 @@ def test_a_command_that_fails_is_not_sent_again(url: str) -> None:
         answering.join()
 
     assert len(taken) == 1
+
+
+def test_a_message_wakes_its_consumer_at_once_and_waiting_takes_nothing_from_the_queue(server: RedisServer) -> None:
+    broker = broker_at(server.url)
+    broker.declare_queue("payments")
+    consumers = [broker.consume("payments", timeout=500) for _ in range(2)]
+    assert [next(each) for each in consumers] == [None, None]
+    bell = threading.Timer(0.1, rings, [broker])
+    bell.start()
+
+    began = time.monotonic()
+    assert next(consumers[0]) is None  # it was woken, and looks
+    woken_after_s = time.monotonic() - began
+    bell.join()
+
+    assert woken_after_s < 0.45
+    message = next(consumers[1])
+    assert message.args == ([1],)
+    consumers[1].ack(message)
+    assert next(consumers[0]) is None
+    broker.client.close()
