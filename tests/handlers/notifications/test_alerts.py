@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
 
 from cli.sample import SAMPLED_AT
+from handlers.notifications.alert import Alert, Link
+from handlers.notifications.harmless import plain
+from ledger.event import JSON, Event
 from tests.handlers.desk import Desk, Post, sample
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -128,6 +134,29 @@ def test_the_largest_texts_stay_within_slacks_limits(desk: Desk) -> None:
     post = only_post(desk, "stripe", FAILED, {**customer(long), "data__object__receipt_email": long})
     assert len(post.header) <= 150
     assert all(len(each["text"]) <= 2000 for each in post.blocks[1]["fields"])
+
+
+@given(
+    title=st.text(min_size=1).filter(lambda text: plain(text) != ""),
+    facts=st.dictionaries(st.text(st.characters(categories=["L"]), min_size=1, max_size=20), st.text(), max_size=10),
+    url=st.text(max_size=50).map("https://example.com/{}".format),
+)
+def test_whatever_an_alert_says_slacks_own_models_find_nothing_wrong_with_it(
+    title: str, facts: dict[str, str], url: str
+) -> None:
+    event = Event(
+        id=1,
+        source="stripe",
+        external_id="evt_1",
+        type="charge.refunded",
+        account=None,
+        livemode=False,
+        received_at=0,
+        content_type=JSON,
+        body=b"{}",
+    )
+    blocks = Alert(title=title, facts=facts, link=Link("See", url)).blocks(event)
+    assert [parsed.to_dict() for each in blocks if (parsed := Block.parse(each))] == blocks
 
 
 def test_a_failure_code_that_is_no_code_is_not_repeated(desk: Desk) -> None:
