@@ -10,13 +10,14 @@ order of arrival, with any repetitions, ends in the same row. A version compares
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, tuple_, update
+from sqlalchemy import ColumnElement, Select, Table, Update, and_, bindparam, select, tuple_, update
 
 from handlers.errors import GiveUp
+from handlers.payments.change import Change, Verdict
 from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.reading import Snapshot, read
@@ -123,24 +124,42 @@ def _overwrite(table: Table) -> Update:
     return update(table).where(_row(table), tuple_(*versions) < this)
 
 
+def _known(table: Table) -> Select[Any]:
+    # Locked, so that what was before is what was before, also where two workers have events of one object.
+    return select(table).where(_row(table)).with_for_update()
+
+
+KNOWN = {table: _known(table) for table in (payments, refunds, disputes)}
 OVERWRITE = {table: _overwrite(table) for table in (payments, refunds, disputes)}
 REFUND_MORE = update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more"))
 # Made once: to put such a statement together takes several times as long as to run it.
 
 
-def enter(db: Transaction, entry: Entry) -> None:
-    """Write the entry, unless the row already has a newer one."""
+def enter(db: Transaction, entry: Entry) -> Change:
+    """Write the entry, unless the row already has a newer one. Say what that changed."""
     row = {**entry.facts, **entry.version}
-    if db.execute(insert_or_ignore(db, entry.table), {**entry.whose, **row}).rowcount > 0:
-        return
-    db.execute(OVERWRITE[entry.table], row | _this(entry.whose) | _this(entry.version))
+    # Without being asked to, SQLAlchemy forgets how many rows an INSERT made on PostgreSQL.
+    insert = insert_or_ignore(db, entry.table).execution_options(preserve_rowcount=True)
+    if db.execute(insert, {**entry.whose, **row}).rowcount > 0:
+        return _change(entry, Verdict.NEW, None, entry.facts)
+    this = _this(entry.whose)
+    known = dict(db.execute(KNOWN[entry.table], this).mappings().one())
+    before = {name: value for name, value in known.items() if name not in entry.whose and name not in entry.version}
+    if db.execute(OVERWRITE[entry.table], row | this | _this(entry.version)).rowcount > 0:
+        return _change(entry, Verdict.NEWER, before, {**before, **entry.facts})
+    same = known["version_event"] == entry.version["version_event"]
+    return _change(entry, Verdict.REPEATED if same else Verdict.STALE, before, before)
+
+
+def _change(entry: Entry, verdict: Verdict, before: Facts | None, after: Facts) -> Change:
+    return Change(table=entry.table.name, id=str(entry.whose["id"]), verdict=verdict, before=before, after=after)
 
 
 def _this(values: Mapping[str, str | int]) -> dict[str, str | int | None]:
     return {f"this_{name}": value for name, value in values.items()}
 
 
-def enter_intent(db: Transaction, event: Event) -> None:
+def enter_intent(db: Transaction, event: Event) -> Change:
     """Enter what a payment intent's event says."""
     snapshot = read(event, Snapshot[Intent])
     intent = snapshot.data.object
@@ -155,10 +174,10 @@ def enter_intent(db: Transaction, event: Event) -> None:
         "latest_charge": intent.charge,
     }
     version = _version(event, snapshot, standing=PAYMENT.standing(state), rank=PAYMENT.rank(state))
-    enter(db, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
+    return enter(db, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
 
 
-def enter_refunded_charge(db: Transaction, event: Event) -> None:
+def enter_refunded_charge(db: Transaction, event: Event) -> Change:
     """Enter how much of a payment has gone back, also when the payment itself has not been heard of yet.
 
     Only ever more: a refund that a bank sends back later is to be seen in `refunds`, as failed.
@@ -176,12 +195,14 @@ def enter_refunded_charge(db: Transaction, event: Event) -> None:
     }
     version = _version(event, snapshot, standing=Standing.CHARGE, rank=PAYMENT.rank(charge.status))
     whose = _whose(event, charge.payment_intent or charge.id)
-    enter(db, Entry(table=payments, whose=whose, facts=facts, version=version))
+    change = enter(db, Entry(table=payments, whose=whose, facts=facts, version=version))
     more = charge.amount_refunded
-    db.execute(REFUND_MORE, {"amount_refunded": more, "more": more, **_this(whose)})
+    if db.execute(REFUND_MORE, {"amount_refunded": more, "more": more, **_this(whose)}).rowcount > 0:
+        return replace(change, after={**change.after, "amount_refunded": more})
+    return change
 
 
-def enter_refund(db: Transaction, event: Event) -> None:
+def enter_refund(db: Transaction, event: Event) -> Change:
     """Enter what a refund's event says."""
     snapshot = read(event, Snapshot[Refund])
     refund = snapshot.data.object
@@ -196,10 +217,10 @@ def enter_refund(db: Transaction, event: Event) -> None:
     }
     state = refund.status or ""
     version = _version(event, snapshot, standing=REFUND.standing(state), rank=REFUND.rank(state))
-    enter(db, Entry(table=refunds, whose=_whose(event, refund.id), facts=facts, version=version))
+    return enter(db, Entry(table=refunds, whose=_whose(event, refund.id), facts=facts, version=version))
 
 
-def enter_dispute(db: Transaction, event: Event) -> None:
+def enter_dispute(db: Transaction, event: Event) -> Change:
     """Enter what a dispute's event says."""
     snapshot = read(event, Snapshot[Dispute])
     dispute = snapshot.data.object
@@ -213,7 +234,7 @@ def enter_dispute(db: Transaction, event: Event) -> None:
         "due_by": dispute.due_by,
     }
     version = _version(event, snapshot, standing=DISPUTE.standing(dispute.status), rank=DISPUTE.rank(dispute.status))
-    enter(db, Entry(table=disputes, whose=_whose(event, dispute.id), facts=facts, version=version))
+    return enter(db, Entry(table=disputes, whose=_whose(event, dispute.id), facts=facts, version=version))
 
 
 def _whose(event: Event, object_id: str) -> dict[str, str | bool]:
