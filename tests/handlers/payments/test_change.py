@@ -2,10 +2,17 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
 from handlers.payments import book
 from handlers.payments.change import Change, Verdict
+from handlers.payments.tables import disputes
+from handlers.router import Router
 from ledger.store import Transaction
-from tests.handlers.desk import Desk, sample
+from tests.engines import DESK_ON_SQLITE
+from tests.handlers.desk import Desk, open_desk, sample
 
 AT = 1_793_361_600
 
@@ -53,3 +60,22 @@ def test_a_refund_that_comes_before_its_payment_still_changes_what_went_back(des
     change = book.enter_refunded_charge(db, desk.store(more))
     assert change.changed("amount_refunded")  # an older event that knows of more money is news of that money
     assert (change.verdict, change.after["amount_refunded"]) == (Verdict.STALE, 300)
+
+
+STATUSES = ["needs_response", "under_review", "won", "lost"]
+
+
+@DESK_ON_SQLITE
+@given(
+    told=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 2), st.sampled_from(STATUSES)), min_size=1, max_size=8)
+)
+def test_changes_join_up_into_the_book_whatever_comes_in_which_order(
+    engine: Engine, router: Router, told: list[tuple[int, int, str]]
+) -> None:
+    with open_desk(engine, router) as desk:
+        changes = [entered(desk, dispute(*each)) for each in told]
+        [row] = desk.rows(disputes)
+    assert [change.before for change in changes] == [None, *[change.after for change in changes[:-1]]]
+    assert {name: row[name] for name in changes[-1].after} == changes[-1].after
+    news = [change for change in changes if change.verdict in (Verdict.NEW, Verdict.NEWER)]
+    assert all(change in news or not change.changed() for change in changes)
