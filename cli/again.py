@@ -1,5 +1,6 @@
-"""Run things again: `retry` what failed or is dead, `replay` what is over."""
+"""Run things again: `retry` what failed or is dead; dismiss what does not matter."""
 
+import getpass
 import os
 import time
 from collections.abc import Collection, Sequence
@@ -10,7 +11,7 @@ import typer
 from cli.errors import NotDone
 from cli.ledger_door import writing
 from cli.options import Json
-from cli.show import note, print_json, write
+from cli.show import print_json, write
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -67,7 +68,7 @@ def _retry_each(db: "Connection", addresses: Sequence[str]) -> "Again":
     missing = views.missing_deliveries(db, ids)
     if missing:
         raise NotDone(f"there is no delivery {_names(missing)}; nothing was retried")
-    events = _find_all(db, [address for address in addresses if views.read_id(address) is None], "retried")
+    events = find_all(db, [address for address in addresses if views.read_id(address) is None], "retried")
     now = time.time()
     done = again.retry_deliveries(db, ids, now) + again.retry_events(db, events, now)
     if not done.deliveries and not done.effects:
@@ -75,47 +76,63 @@ def _retry_each(db: "Connection", addresses: Sequence[str]) -> "Again":
     return done
 
 
-def replay(
-    events: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of events, ours or the provider's.")],
+def dismiss(
+    deliveries: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Ids of deliveries; or providers' ids of events, for all of them.")
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it does not matter. It is kept.")],
     as_json: Json = False,
 ) -> None:
-    """Run the handlers of stored events again.
+    """Say that deliveries do not matter any more: they count as done, and alerts about them end.
 
-    Effects that are recorded already are not repeated: nobody is told twice.
-    Deliveries that wait or run are left alone, and so are events whose payload
-    was pruned. If one of the ids is unknown, nothing is replayed.
+    Takes what is dead, failed or waits; a dead alert to Slack is never sent then.
+    Who, when and why is kept. `hookline replay` runs them all the same. If one of
+    the ids is unknown, nothing is dismissed.
 
     Examples:
-      hookline replay 42
-      hookline replay evt_1Qabc evt_1Qdef
+      hookline deliveries list --state dead
+      hookline dismiss 17 18 --reason 'test data of the old shop'
+      hookline dismiss evt_1Qabc --reason 'refunded by hand'
     """
-    from ledger import again
+    from ledger import dismissals
 
     with writing(os.environ) as db:
-        ids = _find_all(db, events, "replayed")
-        done = again.replay_events(db, ids, time.time())
-        waiting = again.waiting_deliveries(db, ids) - len(done.deliveries)
-        pruned = again.without_payload(db, ids)
-        if not done.deliveries:
-            raise NotDone(f"nothing to replay: {_why_nothing(waiting, pruned)}")
-    _tell("replay", done, as_json=as_json, payload_pruned=pruned)
-    if pruned and not as_json:
-        note(f"{_pruned(pruned)}: left alone")
+        ids = _deliveries(db, deliveries, "dismissed")
+        done = dismissals.dismiss(db, ids, who=whoever(), reason=reason, now=time.time())
+        if not done:
+            raise NotDone("nothing to dismiss: none of these is dead, failed or waits, and no effect of theirs is dead")
+    if as_json:
+        print_json([{"action": "dismiss", "deliveries": done, "reason": reason}])
+    else:
+        write(f"dismiss: {_count(done, 'delivery', 'deliveries')}\n")
 
 
-def _pruned(count: int) -> str:
-    return f"the payload of {_count(count, 'event', 'events')} was pruned"
+def whoever() -> str:
+    """Name the person at this shell, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return f"uid {os.getuid()}"
 
 
-def _why_nothing(waiting: int, pruned: int) -> str:
-    if pruned:
-        return f"{_pruned(pruned)}, and a handler cannot run without it"
-    if waiting:
-        return f"{_count(waiting, 'delivery waits', 'deliveries wait')} or run already"
-    return "no handler wants these events"
+def _deliveries(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
+    from ledger import views
+
+    ids = {number for address in addresses if (number := views.read_id(address)) is not None}
+    missing = views.missing_deliveries(db, ids)
+    if missing:
+        raise NotDone(f"there is no delivery {_names(missing)}; nothing was {done}")
+    events = find_all(db, [address for address in addresses if views.read_id(address) is None], done)
+    return sorted(ids | views.delivery_ids_of(db, events))
 
 
-def _find_all(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
+def find_all(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
+    """Find events by our ids or the providers'.
+
+    Raises:
+        NotDone: one of them is unknown. The text says that nothing was `done`.
+
+    """
     from ledger import views
 
     found = {address: views.find_event(db, address) for address in addresses}
@@ -130,9 +147,9 @@ def _names(missing: Sequence[object]) -> str:
     return names if len(missing) <= NAMED else f"{names} and {len(missing) - NAMED} more"
 
 
-def _tell(action: str, done: "Again", *, as_json: bool, **left_alone: int) -> None:
+def _tell(action: str, done: "Again", *, as_json: bool) -> None:
     if as_json:
-        print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects, **left_alone}])
+        print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects}])
         return
     what = [_count(done.deliveries, "delivery", "deliveries"), _count(done.effects, "effect", "effects")]
     write(f"{action}: {', '.join(what)}\n")

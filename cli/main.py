@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import again, deliveries, events, ledger_door, prune, requests, trigger
+from cli import again, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
 from cli.errors import NotDone, ReaderGone
 from cli.options import Json
 from cli.show import note, print_json, write
@@ -36,6 +36,7 @@ def hookline() -> None:
       hookline deliveries list --state dead             see what needs a person
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
+      hookline dismiss 17 --reason 'test data'          call off what does not matter
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
@@ -99,7 +100,9 @@ app.add_typer(events.events_app, name="events")
 app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
 app.command()(again.retry)
-app.command()(again.replay)
+app.command()(again.dismiss)
+app.command()(replay.replay)
+app.add_typer(replays.replays_app, name="replays")
 app.command()(prune.prune)
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from ledger import effects
 from ledger.event import Event
 from ledger.store import Transaction
+
+MAX_KEY_CHARS = 600
+# What the column holds.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,9 @@ class Context:
         channels: where the teams read.
         delivery_id: the delivery that runs.
         now: Unix seconds, the same during the whole run.
+        again_for: the replay that does effects again which are recorded already; mostly None.
+        planned: the effects that this run planned.
+        skipped: the keys of those that it did not plan, because they are recorded already.
 
     """
 
@@ -33,7 +40,9 @@ class Context:
     channels: Channels
     delivery_id: int
     now: float
+    again_for: int | None = None
     planned: list[int] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     def post(
         self,
@@ -49,8 +58,12 @@ class Context:
         `key` is a business key: made of what the message is about (payment, dispute, run; account, livemode),
         never of the delivery, because providers announce one fact under several ids. A second plan under
         the same key does nothing. The message is sent after the commit, by `workers.send`.
+
+        In a replay that was told to do effects again, the key carries that replay's id and the message says so.
         """
         message = {"text": text, "blocks": list(blocks)}
+        if self.again_for is not None:
+            key, message = _key_again(key, self.again_for), _marked(message, self.again_for)
         effect_id = effects.plan(
             self.db,
             event_id=event.id,
@@ -60,5 +73,19 @@ class Context:
             message=message,
             now=self.now,
         )
-        if effect_id is not None:
+        if effect_id is None:
+            self.skipped.append(key)
+        else:
             self.planned.append(effect_id)
+
+
+def _key_again(key: str, replay_id: int) -> str:
+    again = f"{key}/replay/{replay_id}"
+    return again if len(again) <= MAX_KEY_CHARS else sha256(again.encode()).hexdigest()
+
+
+def _marked(message: dict[str, Any], replay_id: int) -> dict[str, Any]:
+    """Say in a message that somebody repeated it on purpose: nobody must take it for news."""
+    mark = f"Repeated on purpose (replay {replay_id})"
+    block = {"type": "context", "elements": [{"type": "plain_text", "text": mark, "emoji": False}]}
+    return {"text": f"{message['text']} | {mark}", "blocks": [*message["blocks"], block] if message["blocks"] else []}

@@ -1,10 +1,10 @@
-"""Do it again, because a person said so: retry what failed or is dead, replay what is over."""
+"""Do it again, because a person said so: retry what failed or is dead. What is over is for `ledger.replays`."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from ledger.event import DeliveryState, EffectState, Trigger
 from ledger.store import in_turn
@@ -54,39 +54,17 @@ def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
     return _retry(db, dead, effects.c.delivery_id.in_(its), now)
 
 
-def replay_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
-    """Run every delivery of these events that is over again. Effects that are recorded are not repeated.
+def with_payload(db: Connection, ids: Collection[int]) -> list[int]:
+    """Hold those of these events that have their payload, so that nobody prunes it before the commit.
 
-    Events whose payload was pruned are left alone: there is nothing to give to a handler.
+    What has none is left alone by replays: there is nothing to give to a handler.
     """
-    over = deliveries.c.state.in_(REPLAYABLE)
-    parts = (
-        Again(_restart(db, deliveries.c.event_id.in_(_with_payload(db, some)) & over, Trigger.REPLAY, now), [])
-        for some in in_parts(event_ids)
-    )
-    return sum(parts, NOTHING)
-
-
-def _with_payload(db: Connection, ids: Collection[int]) -> list[int]:
-    """Hold those of these events that have their payload, so that nobody prunes it before the commit."""
     statement = select(events.c.id).where(events.c.id.in_(ids), events.c.payload_pruned_at.is_(None))
     return list(db.execute(statement.order_by(events.c.id).with_for_update(read=True)).scalars())
 
 
-def without_payload(db: Connection, event_ids: Collection[int]) -> int:
-    """Count those of these events whose payload was pruned."""
-    pruned = select(func.count()).select_from(events).where(events.c.payload_pruned_at.is_not(None))
-    return sum(db.execute(pruned.where(events.c.id.in_(some))).scalar_one() for some in in_parts(event_ids))
-
-
-def waiting_deliveries(db: Connection, event_ids: Collection[int]) -> int:
-    """Count the deliveries of these events that wait or run already."""
-    waiting = select(func.count()).select_from(deliveries).where(deliveries.c.state.not_in(REPLAYABLE))
-    return sum(db.execute(waiting.where(deliveries.c.event_id.in_(some))).scalar_one() for some in in_parts(event_ids))
-
-
 def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
-    restarted = _restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
+    restarted = restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
     dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD)
     statement = (
         update(effects)
@@ -103,7 +81,8 @@ def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bo
     return Again(restarted, sorted(db.execute(statement).scalars()))
 
 
-def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[int]:  # noqa: ANN401
+def restart(db: Connection, which: Any, trigger: Trigger, now: float, **marks: Any) -> list[int]:  # noqa: ANN401
+    """Let these deliveries run again from the beginning of the schedule. Give the ids of those that were found."""
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(in_turn(select(deliveries.c.id).where(which))))
@@ -117,6 +96,7 @@ def _restart(db: Connection, which: Any, trigger: Trigger, now: float) -> list[i
             announcements=0,
             first_attempt_at=None,
             finished_at=None,
+            **marks,
         )
         .returning(deliveries.c.id)
     )

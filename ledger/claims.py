@@ -49,6 +49,8 @@ class Taken:
     first_attempt_at: float  # Unix seconds
     crashes: int
     started_at: float  # Unix seconds
+    replay_id: int | None = None  # of the replay that set it going last
+    again: bool | None = None  # that replay does recorded effects again
 
     @property
     def schedule(self) -> Schedule:
@@ -110,6 +112,8 @@ def _claim(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
             deliveries.c.first_attempt_at,
             deliveries.c.crashes,
             deliveries.c.started_at,
+            deliveries.c.replay_id,
+            deliveries.c.again,
         )
     )
 
@@ -155,11 +159,12 @@ def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
         if chosen and total > MAX_LOADED_BYTES:
             break
         chosen.append(each)
-    loaded = _load(db, {each.event_id for each in chosen})
+    loaded = load_events(db, {each.event_id for each in chosen})
     return [Claimed(delivery=each, event=loaded[each.event_id]) for each in chosen]
 
 
-def _load(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
+def load_events(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
+    """Load events as handlers see them, by id."""
     rows = db.execute(_LOAD, {"its_ids": list(event_ids)}).mappings()
     return {row["id"]: Event(**row) for row in rows}
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 
 from ledger.event import DeliveryState, EffectState
 from ledger.store import Ledger, insert_or_ignore
-from ledger.tables import attempts, deliveries, effects, events, past_effects
+from ledger.tables import attempts, deliveries, dismissals, effects, events, past_effects
 
 PAGE = 2_000
 # Events a look. Looking takes no lock.
@@ -140,6 +140,7 @@ def delete_events(db: Connection, ids: Sequence[int]) -> int:
     _keep_keys(db, mine)
     db.execute(delete(effects).where(effects.c.event_id.in_(mine)))
     db.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
+    db.execute(delete(dismissals).where(dismissals.c.delivery_id.in_(theirs)))
     db.execute(delete(deliveries).where(deliveries.c.event_id.in_(mine)))
     return db.execute(delete(events).where(events.c.id.in_(mine))).rowcount
 

@@ -103,12 +103,52 @@ deliveries = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("last_error", Text),
+    Column("replay_id", Id),  # of the replay that set it going last
+    Column("again", Boolean),  # that replay does effects again that are recorded already
     UniqueConstraint("event_id", "handler"),
     _one_of(DeliveryState),
     _partial("ix_deliveries_waiting", "queue", "due_at", where=WAITING),
     _partial("ix_deliveries_queued", "overdue_at", "queue", where=QUEUED),
     _partial("ix_deliveries_running", "token", where=RUNNING),
     _partial("ix_deliveries_dead", "handler", where=DEAD),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("who", String(NAME_CHARS), nullable=False),
+    Column("reason", Text),
+    Column("chosen", Text, nullable=False),  # what was asked for, a JSON object
+    Column("states", Text, nullable=False),  # a JSON list: deliveries that are in another state by then are left alone
+    Column("again", Boolean, nullable=False),
+    Column("items", Integer, nullable=False),  # how many
+    Column("cursor", Integer, nullable=False),  # how many of them are behind it
+    Column("finished_at", Float),
+)
+
+replay_items = Table(
+    "replay_items",
+    metadata,
+    Column("replay_id", Id, ForeignKey("replays.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("event_id", Id, nullable=False),  # no foreign key: the event may be pruned, the record stays
+    Column("handler", String(NAME_CHARS), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("delivery_id", Id),  # null: there was none yet
+    Column("outcome", String(16)),  # started, left_alone; null: not there yet
+)
+
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("who", String(NAME_CHARS), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_dismissals_delivery_id", "delivery_id"),
 )
 
 attempts = Table(

@@ -108,7 +108,7 @@ def list_events(db: Connection, wanted: Filter) -> list[View]:
 
 def _list(wanted: Filter) -> Select[Any]:
     columns = [column for column in events.c if column.name not in ("body", "headers")]
-    return select(*columns, EVENT_STATE).where(*_event_conditions(wanted)).limit(wanted.limit)
+    return select(*columns, EVENT_STATE).where(*event_conditions(wanted)).limit(wanted.limit)
 
 
 def _event_views(db: Connection, rows: Sequence[Row[Any]]) -> list[View]:
@@ -172,6 +172,14 @@ def missing_deliveries(db: Connection, ids: Collection[int]) -> list[int]:
     return sorted(set(ids) - found)
 
 
+def delivery_ids_of(db: Connection, event_ids: Collection[int]) -> set[int]:
+    """Give the ids of these events' deliveries."""
+    found: set[int] = set()
+    for some in in_parts(event_ids):
+        found.update(db.execute(select(deliveries.c.id).where(deliveries.c.event_id.in_(some))).scalars())
+    return found
+
+
 def last_event_id(db: Connection, *, before: float | None = None) -> int:
     """Give the id of the newest event, or of the newest that came in before a time (Unix seconds); or 0."""
     statement = select(events.c.id).order_by(events.c.id.desc()).limit(1)
@@ -194,7 +202,7 @@ def known_handlers(db: Connection) -> list[str]:
 
 def list_deliveries(db: Connection, wanted: Filter) -> list[View]:
     """List deliveries, newest first, with the event that each is for."""
-    conditions = _event_conditions(
+    conditions = event_conditions(
         Filter(source=wanted.source, type=wanted.type, since=wanted.since, until=wanted.until)
     )
     if wanted.state is not None:
@@ -239,7 +247,8 @@ def _count(db: Connection, table: Table) -> dict[str, int]:
     return counts
 
 
-def _event_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def event_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    """Say what an event must be like; `state` is its own."""
     conditions = _time_conditions(events, wanted)
     if wanted.source is not None:
         conditions.append(events.c.source == wanted.source)

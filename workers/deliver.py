@@ -119,7 +119,13 @@ class Deliverer:
 
     def _run_one(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
         now = time.time()
-        context = Context(db=Transaction(db), channels=self._channels, delivery_id=claimed.delivery.id, now=now)
+        context = Context(
+            db=Transaction(db),
+            channels=self._channels,
+            delivery_id=claimed.delivery.id,
+            now=now,
+            again_for=claimed.delivery.replay_id if claimed.delivery.again else None,
+        )
         handler = self._router.by_name[claimed.delivery.handler]
         try:
             with savepoint(db), self._watch.limit(self._handler_limit_s):

@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import select, update
 
 from ledger import again
+from ledger.census import take_census
 from ledger.event import DeliveryState, EffectState
 from ledger.store import Ledger
-from ledger.tables import deliveries, effects
+from ledger.tables import deliveries, dismissals, effects
 from tests.cli.shell import Shell
 from tests.cli.stock import DEAD, DONE, FAILED, add_effect, fill
 from tests.engines import ON_BOTH
@@ -38,17 +39,6 @@ def test_retry_takes_what_failed_or_is_dead_and_leaves_the_rest_alone(ledger: Le
     retried = [number for number, state in enumerate(DeliveryState, start=1) if state in ("failed", "dead")]
     assert (done.deliveries, done.effects) == (retried, [])
     assert states(ledger) == ["pending" if state in ("failed", "dead") else state for state in DeliveryState]
-
-
-@ON_BOTH
-def test_replay_takes_what_is_over_and_leaves_alone_what_waits_or_runs(ledger: Ledger) -> None:
-    store(ledger, *(new_event() for _ in DeliveryState))
-    set_states(ledger, *DeliveryState)
-    with ledger.write() as db:
-        done = again.replay_events(db, range(1, 8), NOW)
-    waiting = ("pending", "queued", "running")
-    assert done.deliveries == [number for number, state in enumerate(DeliveryState, 1) if state not in waiting]
-    assert states(ledger) == [state if state in waiting else "pending" for state in DeliveryState]
 
 
 @ON_BOTH
@@ -104,12 +94,13 @@ def test_there_must_be_something_to_do(shell: Shell, ledger: Ledger) -> None:
     fill(ledger)
     assert shell.refused("retry", "1").startswith("nothing to retry")
     assert shell.refused("replay", "4") == "nothing to replay: 1 delivery waits or run already"
-    assert shell.refused("replay", "5") == "nothing to replay: no handler wants these events"
+    assert shell.refused("replay", "5") == "nothing to replay: no delivery matches"
 
 
 def test_a_replay_is_told_as_an_object_and_once(shell: Shell, ledger: Ledger) -> None:
     fill(ledger)
-    expected = {"action": "replay", "deliveries": [1, 3, 4], "effects": [], "payload_pruned": 0}
+    expected = {"action": "replay", "replay": 1, "deliveries": [1, 3, 4], "effects": [], "left_alone": 0}
+    expected |= {"payload_pruned": 0}
     assert shell.objects("replay", str(DONE), "evt_3Dead", str(DEAD)) == [expected]
     assert shell.refused("replay", str(DONE)).startswith("nothing to replay")
 
@@ -122,5 +113,18 @@ def test_more_ids_than_a_statement_has_parameters_are_no_trouble(shell: Shell, l
     assert said.startswith("there is no delivery 4, 5, 6, 7, 8 and ")
     with ledger.write() as db:
         assert again.retry_deliveries(db, ids, NOW).deliveries == [1, 2, 3]
-        assert again.replay_events(db, ids, NOW).deliveries == []
-        assert again.waiting_deliveries(db, ids) == 3
+
+
+def test_what_is_dismissed_counts_as_done_and_keeps_who_and_why(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    add_effect(ledger, event_id=DEAD, delivery_id=3, state=EffectState.DEAD)
+    said = shell.objects("dismiss", "evt_3Dead", "2", "--reason", "test data")
+    assert said == [{"action": "dismiss", "deliveries": [2, 3, 4], "reason": "test data"}]
+    assert states(ledger) == ["done", "dismissed", "dismissed", "dismissed", "queued"]
+    assert effect_states(ledger) == ["kept"]
+    with ledger.read() as db:
+        assert [row.reason for row in db.execute(select(dismissals))] == ["test data"] * 3
+        census = take_census(db, NOW)
+    assert "dead" not in census.deliveries
+    assert "dead" not in census.effects
+    assert shell.refused("dismiss", "1", "--reason", "x").startswith("nothing to dismiss")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from handlers.payments.tables import payments
-from ledger import again, effects
+from ledger import effects, replays
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
 from ledger.prune import Ages, delete_events, empty_payloads, preview, prune
@@ -162,19 +162,28 @@ def test_an_event_that_comes_again_after_it_was_forgotten_tells_nobody_twice(led
     assert [each.key for each in planned(ledger)] == ["another"]
 
 
+def replay(db: Connection, *event_ids: int) -> list[int]:
+    """Replay the deliveries of these events, as if their payload had been there a moment ago."""
+    rows = db.execute(select(deliveries).where(deliveries.c.event_id.in_(event_ids))).all()
+    items = [
+        replays.Item(event_id=row.event_id, handler=row.handler, queue=row.queue, delivery_id=row.id) for row in rows
+    ]
+    number = replays.create(db, items, who="ann", reason=None, chosen={}, state=None, again=False, now=NOW)
+    return replays.advance(db, number, limit=100, now=NOW).started
+
+
 def test_a_replay_leaves_alone_what_has_no_payload_any_more(ledger: Ledger) -> None:
     fill(ledger, [Case(1, MIDDLING, ("done",), None), Case(2, YOUNG, ("done",), None)])
     run(ledger)
     with ledger.write() as db:
-        assert again.replay_events(db, [1, 2], NOW).deliveries == [2]
-        assert again.without_payload(db, [1, 2]) == 1
+        assert replay(db, 1, 2) == [2]
     assert states(ledger) == ["done", "pending"]
 
 
 def test_an_event_that_is_taken_up_again_after_the_look_keeps_all(ledger: Ledger) -> None:
     fill(ledger, [Case(1, OLD, ("done",), None), Case(2, OLD, ("done",), None)])
     with ledger.write() as db:
-        again.replay_events(db, [1], NOW)
+        replay(db, 1)
     with ledger.write() as db:
         assert (empty_payloads(db, [1]), delete_events(db, [1])) == (0, 0)
         assert (empty_payloads(db, [2]), delete_events(db, [2])) == (1, 1)
@@ -186,7 +195,7 @@ def test_an_event_that_is_being_replayed_at_this_moment_keeps_all(ledger: Ledger
     """The replay is not committed when the prune comes: nobody sees yet what it changed."""
     fill(ledger, [Case(1, OLD, ("done",), None), Case(2, OLD, ("done",), None)])
     with ledger.write() as replaying:
-        again.replay_events(replaying, [1], NOW)
+        replay(replaying, 1)
         assert run(ledger) == (1, 0)
     assert left(ledger) == {1: "all"}
     assert states(ledger) == ["pending"]
@@ -197,11 +206,11 @@ def test_a_replay_that_comes_while_a_payload_is_being_pruned_comes_too_late(ledg
     fill(ledger, [Case(1, MIDDLING, ("done",), None)])
     found: list[list[int]] = []
 
-    def replay() -> None:
+    def replay_it() -> None:
         with ledger.write() as db:
-            found.append(again.replay_events(db, [1], NOW).deliveries)
+            found.append(replay(db, 1))
 
-    other = threading.Thread(target=replay)
+    other = threading.Thread(target=replay_it)
     with ledger.write() as db:
         assert empty_payloads(db, [1]) == 1
         other.start()

@@ -1,0 +1,76 @@
+"""Look at replays: who ran what again, when and why, and what became of it."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from cli.errors import NotDone
+from cli.ledger_door import reading
+from cli.options import DEFAULT_LIMIT, Json, Limit
+from cli.show import Column, clean, long_time, print_json, print_table, write
+
+# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+
+COLUMNS = (
+    Column("id"),
+    Column("created_at"),
+    Column("who"),
+    Column("state"),
+    Column("cursor"),
+    Column("items"),
+    Column("reason", elastic=True),
+)
+
+replays_app = typer.Typer(no_args_is_help=True, help="Look at replays: who, when, why, and what became of it.")
+
+
+@replays_app.command("list")
+def list_replays(limit: Limit = DEFAULT_LIMIT, as_json: Json = False) -> None:
+    """List replays, newest first.
+
+    Examples:
+      hookline replays list
+      hookline replay --resume 7          go on with one that is unfinished
+    """
+    from ledger import replays
+
+    with reading(os.environ) as db:
+        found = replays.list_replays(db, limit=limit)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(found, COLUMNS, nothing="no replays yet")
+
+
+@replays_app.command("get")
+def get_replay(
+    replay: Annotated[int, typer.Argument(metavar="ID", help="A replay's id.")],
+    as_json: Json = False,
+) -> None:
+    """Show one replay: who, when, why, what was chosen, and where its deliveries stand.
+
+    Examples:
+      hookline replays get 7
+      hookline replays get 7 --json
+    """
+    from ledger import replays
+
+    with reading(os.environ) as db:
+        view = replays.get_replay(db, replay)
+    if view is None:
+        raise NotDone(f"there is no replay {replay}")
+    if as_json:
+        print_json([view])
+        return
+    facts = {
+        "by": view["who"],
+        "at": long_time(view["created_at"]),
+        "reason": view["reason"],
+        "chosen": ", ".join(f"{name} {value}" for name, value in view["chosen"].items()),
+        "effects": "recorded ones are done again" if view["again"] else None,
+        "set going": f"{view['started']} of {view['items']}, {view['left_alone']} left alone",
+        "deliveries": ", ".join(f"{count} {state}" for state, count in view["deliveries"].items()),
+    }
+    write(f"replay {view['id']}  {view['state']}\n")
+    write("".join(f"  {label:<12}{clean(text)}\n" for label, text in facts.items() if text))
