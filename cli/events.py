@@ -1,6 +1,7 @@
 """Look at events: what providers sent, and what became of it."""
 
 import os
+import time
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Type, Until
 from cli.show import Column, View, long_time, note_cut, print_json, print_table, write_bytes
 from cli.tail import tail
 from ledger.event import EventState
+from ledger.schedule import DAY_S
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -44,6 +46,8 @@ def list_events(
     """List events, newest first.
 
     An event's state is the worst of its deliveries and effects. Times are in UTC.
+    Those that no handler wants are looked for in the last 24 h, unless --since
+    says otherwise.
 
     Examples:
       hookline events list --state dead
@@ -53,6 +57,8 @@ def list_events(
     from ledger import views
 
     check_window(since, until)
+    if state == EventState.UNHANDLED and since is None:
+        since = (time.time() if until is None else until) - DAY_S
     wanted = views.Filter(source=source, type=type_, state=state, since=since, until=until, limit=limit)
     with reading(os.environ) as db:
         found = views.list_events(db, wanted)

@@ -130,8 +130,12 @@ def _address(engine: "Engine") -> str:
 def _explained(engine: "Engine") -> Iterator[None]:
     from sqlalchemy.exc import DBAPIError
 
+    from ledger.views import SeveralEvents
+
     try:
         yield
+    except SeveralEvents as error:
+        raise NotDone(str(error)) from None
     except LedgerUnavailable as error:
         raise _what_is_wrong(engine, str(error)) from error
     except DBAPIError as error:

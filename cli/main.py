@@ -102,6 +102,8 @@ app.add_typer(requests.requests_app, name="requests")
 app.command()(again.retry)
 app.command()(again.dismiss)
 app.command()(replay.replay)
+app.command("resend", hidden=True)(replay.replay)  # what Stripe calls it
+app.command("redeliver", hidden=True)(replay.replay)  # what GitHub calls it
 app.add_typer(replays.replays_app, name="replays")
 app.command()(prune.prune)
 

@@ -18,6 +18,7 @@ from cli.moment import check_window
 from cli.options import Json, Since, Source, Type, Until
 from cli.show import note, print_json, write
 from ledger.event import DeliveryState
+from ledger.schedule import DAY_S
 
 if TYPE_CHECKING:
     from handlers.payments.stake import Stake
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
-DAY_S = 86_400.0
 BATCH = 500
 # Deliveries a transaction: other writers get their turn in between.
 

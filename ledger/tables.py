@@ -46,6 +46,7 @@ RUNNING = text("state = 'running'")
 DEAD = text("state = 'dead'")
 DUE = text("state IN ('planned', 'ambiguous')")
 SENDING = text("state = 'sending'")
+FLAWED = text("flaw IS NOT NULL")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
@@ -80,6 +81,7 @@ events = Table(
     UniqueConstraint("source", "dedupe_key"),
     Index("ix_events_external_id", "external_id"),
     Index("ix_events_received_at", "received_at"),
+    _partial("ix_events_flawed", "id", where=FLAWED),
 )
 
 deliveries = Table(

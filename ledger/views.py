@@ -43,7 +43,20 @@ WAITING_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.AMBIGUO
 MAX_PARAMETERS = 10_000
 # SQLite takes 32,766 in one statement, PostgreSQL 65,535.
 
+MIN_PREFIX_CHARS = 5
+MAX_NAMED = 5
+LAST_CHARACTER = chr(0x10FFFF)
+PREFIX_AMONG = 100_000
+# In PostgreSQL the index of external ids sorts by the rules of some language, and cannot find how one begins.
+
 View = dict[str, Any]  # one JSON object
+
+
+class SeveralEvents(LookupError):
+    """Several events' external ids begin like that."""
+
+    def __init__(self, prefix: str, some: Sequence[str]) -> None:
+        super().__init__(f"{prefix} is how the ids of several events begin: {', '.join(some)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +116,14 @@ AMONG = {
 
 def list_events(db: Connection, wanted: Filter) -> list[View]:
     """List events with their deliveries, newest first."""
-    return _event_views(db, db.execute(_list(wanted).order_by(events.c.id.desc())).all())
+    return _event_views(db, db.execute(newest_first(wanted)).all())
+
+
+def newest_first(wanted: Filter) -> Select[Any]:
+    """Select the events that match."""
+    if wanted.state == EventState.UNHANDLED:  # no index knows these: at least only those of the time that was asked for
+        return _list(wanted).order_by(events.c.received_at.desc(), events.c.id.desc())
+    return _list(wanted).order_by(events.c.id.desc())
 
 
 def _list(wanted: Filter) -> Select[Any]:
@@ -148,14 +168,37 @@ def list_events_among(db: Connection, ids: Sequence[int], wanted: Filter) -> lis
 
 
 def find_event(db: Connection, address: str) -> int | None:
-    """Find an event by our id or by its external id (the newest, if a provider used one twice)."""
+    """Find an event by our id, by its external id (the newest, if a provider used one twice) or by how that begins.
+
+    Raises:
+        SeveralEvents: several external ids begin like this.
+
+    """
     if (event_id := read_id(address)) is not None:
         found: int | None = db.execute(select(events.c.id).where(events.c.id == event_id)).scalar()
         if found is not None:
             return found
     newest = select(func.max(events.c.id)).where(events.c.external_id == address)
     newest_id: int | None = db.execute(newest).scalar()
-    return newest_id
+    return newest_id if newest_id is not None else _find_by_prefix(db, address)
+
+
+def _find_by_prefix(db: Connection, prefix: str) -> int | None:
+    if len(prefix) < MIN_PREFIX_CHARS:
+        return None
+    begins = func.substr(events.c.external_id, 1, len(prefix)) == prefix
+    found = select(events.c.external_id, func.max(events.c.id)).where(begins, _near(db, prefix))
+    rows = db.execute(found.group_by(events.c.external_id).order_by(events.c.external_id).limit(MAX_NAMED)).all()
+    if len(rows) > 1:
+        raise SeveralEvents(prefix, [row[0] for row in rows])
+    return rows[0][1] if rows else None
+
+
+def _near(db: Connection, prefix: str) -> ColumnElement[bool]:
+    """Bound the search: by the index where it sorts as code points do, else to the newest events."""
+    if db.dialect.name == "sqlite":
+        return events.c.external_id.between(prefix, prefix + LAST_CHARACTER)
+    return events.c.id > last_event_id(db) - PREFIX_AMONG
 
 
 def read_id(address: str) -> int | None:
@@ -256,6 +299,8 @@ def event_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(_like(wanted.type))
     if wanted.state is not None:
         conditions.append(EVENT_STATE.element == wanted.state)
+        if wanted.state == EventState.UNPARSEABLE:
+            conditions.append(events.c.flaw.is_not(None))  # as the index says it
         if among := AMONG.get(EventState(wanted.state)):
             conditions.append(events.c.id.in_(union_all(*[select(t.c.event_id).where(where) for t, where in among])))
     return conditions

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
+from sqlalchemy.dialects import sqlite
 
 from cli.moment import parse_moment
 from ledger import views
@@ -14,7 +15,7 @@ from ledger.store import Ledger
 from ledger.tables import events
 from tests.cli.shell import Shell
 from tests.cli.stock import AT, DEAD, DONE, FAILED, PENDING, UNHANDLED, UNPARSEABLE, fill
-from tests.engines import ON_BOTH
+from tests.engines import ON_BOTH, ON_SQLITE
 from tests.ledger.making import new_event, store
 
 IN_STATE = {
@@ -149,3 +150,43 @@ def test_an_event_is_found_by_our_id_before_the_providers_and_by_the_newest_of_t
 def test_every_delivery_state_is_a_choice(shell: Shell) -> None:
     shown = shell.run("deliveries", "list", "--help").stdout
     assert all(state in shown for state in DeliveryState)
+
+
+@ON_BOTH
+def test_how_an_external_id_begins_is_enough_where_only_one_begins_so(ledger: Ledger) -> None:
+    store(ledger, new_event(key="evt_1Qabc"), new_event(key="evt_1Qabd"), new_event(key="evt_2%xyz"))
+    with ledger.read() as db:
+        assert [views.find_event(db, address) for address in ("evt_1Qabd", "evt_2", "evt_2_", "evt")] == [
+            2,
+            3,
+            None,
+            None,
+        ]
+        with pytest.raises(views.SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
+            views.find_event(db, "evt_1Q")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("state", [EventState.DEAD, EventState.FAILED, EventState.PENDING, EventState.UNPARSEABLE])
+def test_the_states_that_need_somebody_are_found_by_an_index_and_never_by_reading_all_of_history(
+    ledger: Ledger, state: EventState
+) -> None:
+    statement = views.newest_first(views.Filter(state=state, limit=20))
+    with ledger.read() as db:
+        plan = [row.detail for row in db.execute(explained(statement))]
+    assert not [
+        step for step in plan if step.startswith("SCAN") and "USING INDEX" not in step and "UNION" not in step
+    ], plan
+
+
+@ON_SQLITE
+def test_what_no_handler_wants_is_looked_for_in_the_time_that_was_asked_for_only(ledger: Ledger) -> None:
+    statement = views.newest_first(views.Filter(state=EventState.UNHANDLED, since=AT, limit=20))
+    with ledger.read() as db:
+        plan = [row.detail for row in db.execute(explained(statement))]
+    assert "SEARCH events USING INDEX ix_events_received_at (received_at>?)" in plan
+
+
+def explained(statement: Any) -> Any:
+    sql = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    return text(f"EXPLAIN QUERY PLAN {sql}")

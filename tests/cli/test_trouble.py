@@ -45,7 +45,7 @@ def test_a_ledger_that_somebody_else_holds_says_so(shell: Shell, ledger: Ledger,
     fill(ledger)
     holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    assert "database is locked" in shell.refused("replay", "1")
+    assert "database is locked" in shell.refused("retry", "3")
     holder.execute("ROLLBACK")
     holder.close()
 

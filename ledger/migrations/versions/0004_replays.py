@@ -49,6 +49,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dismissals")),
     )
     op.create_index("ix_dismissals_delivery_id", "dismissals", ["delivery_id"])
+    flawed = sa.text("flaw IS NOT NULL")
+    op.create_index("ix_events_flawed", "events", ["id"], sqlite_where=flawed, postgresql_where=flawed)
     op.add_column("deliveries", sa.Column("replay_id", number, nullable=True))
     op.add_column("deliveries", sa.Column("again", sa.Boolean(), nullable=True))
 
@@ -57,6 +59,7 @@ def downgrade() -> None:
     """Take it back, and with it who replayed what."""
     op.drop_column("deliveries", "again")
     op.drop_column("deliveries", "replay_id")
+    op.drop_index("ix_events_flawed", table_name="events")
     op.drop_table("dismissals")
     op.drop_table("replay_items")
     op.drop_table("replays")
