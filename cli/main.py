@@ -10,6 +10,7 @@ from cli import again, deliveries, events, ledger_door, prune, replay, replays, 
 from cli.errors import NotDone, ReaderGone
 from cli.options import Json
 from cli.show import note, print_json, write
+from cli.verify import command as verify_command
 from config.errors import ConfigError
 
 WRONG_USAGE = 2
@@ -106,6 +107,7 @@ app.command("resend", hidden=True)(replay.replay)  # what Stripe calls it
 app.command("redeliver", hidden=True)(replay.replay)  # what GitHub calls it
 app.add_typer(replays.replays_app, name="replays")
 app.command()(prune.prune)
+app.command()(verify_command.verify)
 
 
 def main() -> None:

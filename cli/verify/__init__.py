@@ -1,0 +1,1 @@
+"""`hookline verify`: why a signature does not hold, in plain words."""
