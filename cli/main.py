@@ -8,6 +8,7 @@ import typer
 
 from cli import again, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
 from cli.errors import NotDone, ReaderGone
+from cli.forward import command as forward_command
 from cli.options import Json
 from cli.show import note, print_json, write
 from cli.verify import command as verify_command
@@ -108,6 +109,7 @@ app.command("redeliver", hidden=True)(replay.replay)  # what GitHub calls it
 app.add_typer(replays.replays_app, name="replays")
 app.command()(prune.prune)
 app.command()(verify_command.verify)
+app.command("forward")(forward_command.forward_events)
 
 
 def main() -> None:

@@ -1,0 +1,130 @@
+"""`hookline forward`: sends stored events to a server on this machine, signed anew, and shows what it answers."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.errors import NotDone
+from cli.forward.resigning import Stored, headers_for, read_headers
+from cli.forward.sending import Answer, post
+from cli.forward.target import Target, resolve
+from cli.ledger_door import reading
+from cli.options import Json
+from cli.show import clean, print_json, write
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+
+MAX_SHOWN_CHARS = 200
+
+AllowRemote = Annotated[bool, typer.Option("--allow-remote", help="Send to another machine than this one, too.")]
+
+
+def forward_events(
+    events: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of events, ours or the provider's.")],
+    to: Annotated[str, typer.Option(metavar="URL", help="Where to: http://localhost:3000/webhooks/stripe.")],
+    secret: Annotated[str, typer.Option(metavar="SECRET", help="What the server there verifies with.")],
+    allow_remote: AllowRemote = False,
+    as_json: Json = False,
+) -> None:
+    """Send stored events to a server on this machine, and show what it answers.
+
+    The body is the original, byte for byte; the signature is made anew, as the
+    provider makes it, with the time of now and your secret, so that the vendor's
+    own SDK takes it. Nothing changes in the ledger. No redirects are followed.
+    Exits 1 if an answer is not a 2xx.
+
+    Examples:
+      hookline forward evt_1Qabc --to http://localhost:3000/webhooks/stripe --secret whsec_...
+      hookline forward 41 42 43 --to http://localhost:3000/hooks --secret whsec_... --json
+    """
+    from ledger import views
+
+    with reading(os.environ) as db:
+        found = {address: views.find_event(db, address) for address in events}
+    missing = [address or "''" for address, event_id in found.items() if event_id is None]
+    if missing:
+        raise NotDone(f"there is no event {', '.join(missing)}; nothing was sent")
+    ids = [event_id for event_id in found.values() if event_id is not None]
+    forward(ids, to=to, secret=secret, allow_remote=allow_remote, as_json=as_json, trigger="forward")
+
+
+def forward(
+    events: Sequence[int], *, to: str, secret: str, allow_remote: bool = False, as_json: bool = False, trigger: str
+) -> None:
+    """Send these events (our ids) in this order, showing each answer; `trigger` goes into Hookline-Trigger.
+
+    Raises:
+        NotDone: the address is not allowed, an answer is no 2xx, or a payload was pruned.
+
+    """
+    if not secret.strip():
+        raise NotDone("the secret to sign with is empty")
+    target = resolve(to, allow_remote=allow_remote)
+    failed = 0
+    for event_id in events:
+        with reading(os.environ) as db:  # one at a time: bodies are large, and no transaction waits for an answer
+            event = load(db, event_id)
+        failed += not send(event, target, secret, as_json=as_json, trigger=trigger).ok
+    if failed:
+        raise NotDone(f"{failed} of {len(events)} {'was' if failed == 1 else 'were'} not answered with a 2xx")
+
+
+def send(event: Stored, target: Target, secret: str, *, as_json: bool, trigger: str) -> Answer:
+    """Send one event, and show the answer."""
+    headers = headers_for(event, secret, now=time.time(), attempt=1, trigger=trigger)
+    answer = post(target, headers, event.body)
+    if as_json:
+        print_json([_view(event, target, answer)])
+    else:
+        write(_line(event, answer))
+    return answer
+
+
+def load(db: "Connection", event_id: int) -> Stored:
+    """Read what is sent of an event.
+
+    Raises:
+        NotDone: it is gone, or its payload is.
+
+    """
+    from sqlalchemy import select
+
+    from ledger.tables import events
+
+    row = db.execute(select(events).where(events.c.id == event_id)).first()
+    if row is None or row.payload_pruned_at:
+        raise NotDone(f"the payload of event {event_id} was pruned: it cannot be sent")
+    return Stored(
+        id=row.id,
+        source=row.source,
+        external_id=row.external_id,
+        type=row.type,
+        content_type=row.content_type,
+        headers=read_headers(row.headers),
+        body=row.body,
+    )
+
+
+def _view(event: Stored, target: Target, answer: Answer) -> dict[str, Any]:
+    return {
+        "event": event.id,
+        "external_id": event.external_id,
+        "type": event.type,
+        "to": target.url,
+        "http_status": answer.status,
+        "took_s": round(answer.took_s, 3),
+        "body": answer.body.decode(errors="replace"),
+        "error": answer.error,
+    }
+
+
+def _line(event: Stored, answer: Answer) -> str:
+    said = answer.error or " ".join(answer.body.decode(errors="replace").split())[:MAX_SHOWN_CHARS]
+    what = f"event {event.id} {event.type}: {answer.status or 'no answer'}"
+    return f"{clean(what)} in {answer.took_s * 1000:.0f} ms{f'  {clean(said)}' if said else ''}\n"
