@@ -25,15 +25,27 @@ TYPE_CHARS = 30
 
 def tail(ledger: "Ledger", wanted: "Filter", *, as_json: bool) -> None:
     """Print events that match, as they come in, until Ctrl-C or SIGTERM. `wanted.since`: those since then first."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it in the same way
+    ending = _Ending()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ending)
     follower = Follower(ledger, wanted, print_json if as_json else _print_lines)
     try:
         follower.start()
-        while True:
+        while not ending.asked_for:
             if not follower.show_new():
                 time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         return
+
+
+class _Ending:
+    """What a signal does: it interrupts, and is remembered, because Python drops interrupts that strike a finalizer."""
+
+    asked_for = False
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        self.asked_for = True
+        raise KeyboardInterrupt
 
 
 class Follower:
