@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cli.errors import NotDone
+from cli.errors import Disconnected, NotDone
 from cli.ledger_door import open_ledger
+from ledger.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,6 +71,19 @@ class Hands(Protocol):
     def load(self, event_id: int) -> "Stored":
         """Read what is sent of an event."""
 
+    @property
+    def name(self) -> str:
+        """Tell this ledger from others; it may hold a password, and is not to be shown."""
+
+    def newest(self, *, before: float | None = None) -> int:
+        """Give the id of the newest event, or of the newest one before a time (Unix seconds)."""
+
+    def ids_after(self, event_id: int, *, limit: int) -> list[int]:
+        """Give the ids of the events after this one, oldest first."""
+
+    def events_of(self, ids: list[int]) -> list[View]:
+        """Give these events, oldest first."""
+
 
 @contextmanager
 def open_hands(environ: Mapping[str, str]) -> Iterator[Hands]:
@@ -80,14 +94,16 @@ def open_hands(environ: Mapping[str, str]) -> Iterator[Hands]:
 
     """
     with open_ledger(environ) as ledger:
-        yield LocalHands(ledger)
+        yield LocalHands(ledger, environ)
 
 
 class LocalHands:
     """Works on a ledger that can be reached from here."""
 
-    def __init__(self, ledger: "Ledger") -> None:
+    def __init__(self, ledger: "Ledger", environ: Mapping[str, str]) -> None:
+        """Take the ledger, and the environment that names it."""
         self._ledger = ledger
+        self._environ = environ
 
     def select(self, wanted: "Filter") -> tuple[View, list[int]]:
         """Say what `retry` or `dismiss` of a filter means, and which deliveries that is."""
@@ -165,8 +181,45 @@ class LocalHands:
         """Read what is sent of an event."""
         from cli.forward.command import load
 
-        with self._ledger.read() as db:
+        with self._read() as db:
             return load(db, event_id)
+
+    @property
+    def name(self) -> str:
+        """Tell this ledger from others; it may hold a password, and is not to be shown."""
+        from config.settings import load_settings
+
+        settings = load_settings(self._environ)
+        return settings.database_url or str(settings.ledger_path)
+
+    def newest(self, *, before: float | None = None) -> int:
+        """Give the id of the newest event, or of the newest one before a time (Unix seconds)."""
+        from ledger import following
+
+        with self._read() as db:
+            return following.newest(db, before=before)
+
+    def ids_after(self, event_id: int, *, limit: int) -> list[int]:
+        """Give the ids of the events after this one, oldest first."""
+        from ledger import following
+
+        with self._read() as db:
+            return following.ids_after(db, event_id, limit=limit)
+
+    def events_of(self, ids: list[int]) -> list[View]:
+        """Give these events, oldest first."""
+        from ledger import following
+
+        with self._read() as db:
+            return following.events_of(db, ids)
+
+    @contextmanager
+    def _read(self) -> Iterator["Connection"]:
+        try:
+            with self._ledger.read() as db:
+                yield db
+        except LedgerUnavailable as error:
+            raise Disconnected(f"the ledger does not answer ({error})") from error
 
     @contextmanager
     def _told(self, done: str) -> Iterator[None]:

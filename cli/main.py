@@ -9,6 +9,7 @@ import typer
 from cli import again, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
+from cli.listen import command as listen_command
 from cli.options import Json
 from cli.show import note, print_json, write
 from cli.verify import command as verify_command
@@ -110,6 +111,7 @@ app.add_typer(replays.replays_app, name="replays")
 app.command()(prune.prune)
 app.command()(verify_command.verify)
 app.command("forward")(forward_command.forward_events)
+app.command()(listen_command.listen)
 
 
 def main() -> None:

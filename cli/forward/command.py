@@ -106,10 +106,12 @@ def aim(sending: Sending) -> Target:
     return resolve(sending.to, allow_remote=sending.allow_remote)
 
 
-def send(event: Stored, target: Target, sending: Sending, *, as_json: bool) -> Answer:
-    """Send one event, and show the answer."""
+def send(event: Stored, target: Target, sending: Sending, *, as_json: bool, quiet_if_nobody: bool = False) -> Answer:
+    """Send one event, and show the answer; say nothing if nobody listens there and `quiet_if_nobody`."""
     headers = headers_for(event, sending.secret, now=time.time(), attempt=1, trigger=sending.trigger)
     answer = post(target, headers, event.body)
+    if quiet_if_nobody and not answer.connected:
+        return answer
     if as_json:
         print_json([_view(event, target, answer)])
     else:

@@ -12,7 +12,7 @@ SECRET = "whsec_of_a_laptop_0123456789"
 
 
 @contextmanager
-def serving(status: int = 200, location: str = "") -> Iterator[tuple[str, list[Any]]]:
+def serving(status: int = 200, location: str = "", port: int = 0) -> Iterator[tuple[str, list[Any]]]:
     """Serve on loopback: construct_event judges; give the URL and what came in."""
     came: list[Any] = []
 
@@ -31,7 +31,7 @@ def serving(status: int = 200, location: str = "") -> Iterator[tuple[str, list[A
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its own name for it
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://localhost:{server.server_port}/webhooks/stripe?a=1", came
