@@ -349,10 +349,13 @@ def _build(file: _File, channels: Mapping[str, str]) -> Rules:
             channel=file.digest.channel or channels[FINANCE],
             zone=zone,
         ),
-        quiet_hours=quiet
-        and QuietHours(begin=_time(quiet.begin), end=_time(quiet.end), weekends=quiet.weekends, zone=zone),
+        quiet_hours=None if quiet is None else _quiet(quiet, zone),
         watch=WatchRule(**file.watch.model_dump()),
     )
+
+
+def _quiet(said: _Quiet, zone: ZoneInfo) -> QuietHours:
+    return QuietHours(begin=_time(said.begin), end=_time(said.end), weekends=said.weekends, zone=zone)
 
 
 def _rule(kind: str, said: _Rule, channels: Mapping[str, str]) -> Rule:

@@ -65,7 +65,9 @@ def with_payload(db: Connection, ids: Collection[int]) -> list[int]:
 
 def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
     restarted = restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
-    dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD)
+    # What a storm's message would have told is told by itself.
+    told_again = ~effects.c.key.startswith("storm/")
+    dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD, told_again)
     statement = (
         update(effects)
         .where(effects.c.id.in_(in_turn(dead)))
@@ -75,6 +77,7 @@ def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bo
             failures=0,
             first_attempt_at=None,
             finished_at=None,
+            folded_into=None,
         )
         .returning(effects.c.id)
     )

@@ -12,6 +12,7 @@ from config.database import make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
 from config.metrics import make_metrics
+from config.rules import rules_of
 from config.settings import Settings, load_settings
 from config.traces import Traces, make_traces
 from handlers.context import Channels
@@ -50,6 +51,7 @@ def make_worker(settings: Settings) -> Broker:
     handled, sent = Ledger(fast), Ledger(safe)
     broker = make_broker(settings)
     router = load_router()
+    rules = rules_of(settings)
     traces = make_traces(settings)
     report = Report(metrics=make_metrics(settings, handlers=router.by_name.keys()), traces=traces)
     watch = Watch(handled)
@@ -65,6 +67,8 @@ def make_worker(settings: Settings) -> Broker:
         watch=watch,
         ring_effects=ring,
         report=report,
+        rules=rules,
+        allowed_users=settings.allowed_users,
     )
     sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, report=report)
     _declare(broker, deliverer, sender)
