@@ -21,7 +21,6 @@ import structlog
 from dramatiq import Broker
 from pydantic_core import from_json
 from sqlalchemy import Connection, text
-from starlette.responses import JSONResponse
 
 from bench import requests
 from bench.counts import counts
@@ -44,6 +43,7 @@ from ledger.append import Room, append
 from ledger.claims import Claimed, Outcome
 from ledger.event import DeliveryState, NewDelivery, NewEvent
 from ledger.store import Ledger, Transaction
+from receivers.answers import Ok
 from receivers.headers import content_type_of, kept_headers
 from receivers.provider import Headers, Request
 from receivers.providers.stripe import PROVIDERS
@@ -173,7 +173,7 @@ def _receiving(parts: Parts) -> Iterator[Step]:
         "of that, parse the JSON": lambda: from_json(body, allow_inf_nan=False),
         "keep the headers": lambda: kept_headers(headers, without=STRIPE.signature_header),
         "find the handlers": lambda: parts.router.matching("stripe", "payment_intent.succeeded"),
-        "make the answer": lambda: JSONResponse({"status": "accepted", "event": 1}),
+        "make the answer": lambda: Ok(b'{"status":"accepted","event":1}'),
     }
     for what, work in steps.items():
         yield _step("intake", what, cost(work, times=TIMES))

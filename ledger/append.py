@@ -1,12 +1,12 @@
 """Put a batch of new events, and one delivery for each handler that wants them, into the ledger."""
 
-import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, select
 
 from ledger.event import DeliveryState, NewDelivery, NewEvent, Receipt, Trigger
@@ -146,7 +146,7 @@ def _event_row(event: NewEvent) -> tuple[Any, ...]:
         event.livemode,
         event.received_at,
         event.content_type,
-        json.dumps(dict(event.headers)),
+        to_json(event.headers).decode(),
         event.body,
         event.body_sha256,
         event.secret_position,

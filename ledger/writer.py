@@ -5,6 +5,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,10 +28,12 @@ MAX_WAITING_BYTES = 128 * 1024 * 1024
 # Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
 # count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
-GATHER_S = 0.0003
+WRITE, END = "write", "end"
+# What the thread is called for.
+
 MAX_GATHER_S = 0.01
-# Who comes alone is written at once. Several wait for each other as long as each millisecond brings more of them: on a
-# fast disk a commit is over before the next request is verified, and every one of them would pay for its own.
+# While each round of the event loop brings more, they wait for each other so long: on a fast disk a commit is over
+# before the next request is verified, and every one of them would pay for its own.
 
 HANGS_AFTER = 1.5
 # Times as long as a request may wait: a batch that is under way for longer hangs. Less would turn away who comes just
@@ -64,8 +67,10 @@ class Writer:
         self._on_commit = on_commit
         self._metrics = metrics
         self._room = Room()
-        self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._waiting: deque[_Waiter] = deque()
         self._waiting_bytes = 0
+        self._calls: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._will_call = False
         self._writing_since = math.inf  # monotonic seconds
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.committed_at = float("-inf")  # monotonic seconds of the last commit
@@ -76,7 +81,7 @@ class Writer:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Write what was handed in, then end."""
-        self._waiting.put(None)
+        self._calls.put(END)
         self._thread.join(timeout_s)
 
     async def append(self, event: NewEvent, *, timeout_s: float) -> Receipt:
@@ -100,51 +105,54 @@ class Writer:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(event, loop.create_future(), loop)
         size = _size(waiter)
-        if self._waiting.qsize() >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
         if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
         self._waiting_bytes += size
-        self._waiting.put(waiter)
+        self._waiting.append(waiter)
+        self._call_soon(loop)
+        patience = loop.call_later(timeout_s, _give_up, waiter.future, timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await waiter.future
-        except TimeoutError:
-            raise LedgerUnavailable(f"not on disk within {timeout_s:g} s") from None
+            return await waiter.future
         except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
             raise LedgerUnavailable("this process ends") from None
+        finally:
+            patience.cancel()
+
+    def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Call the thread when the loop has gone round without bringing anything more.
+
+        Who comes alone is written at once. Of several, each would wake the thread and pay for a commit of its own.
+        """
+        if not self._will_call:
+            self._will_call = True
+            loop.call_soon(self._call, loop, 0, loop.time() + MAX_GATHER_S)
+
+    def _call(self, loop: asyncio.AbstractEventLoop, seen: int, until: float) -> None:
+        if seen < len(self._waiting) < MAX_BATCH_EVENTS and loop.time() < until:
+            loop.call_soon(self._call, loop, len(self._waiting), until)
+            return
+        self._will_call = False
+        self._calls.put(WRITE)
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            self._gather()
-            batch, last = self._collect(first)
-            self._writing_since = time.monotonic()
-            self._write(batch)
-            self._writing_since = math.inf
-            if last:
-                return
+        call = WRITE
+        while call != END:
+            call = self._calls.get()
+            while batch := self._collect():
+                self._writing_since = time.monotonic()
+                self._write(batch)
+                self._writing_since = math.inf
 
-    def _gather(self) -> None:
-        until = time.monotonic() + MAX_GATHER_S
-        waiting = 0
-        while waiting < self._waiting.qsize() < MAX_BATCH_EVENTS and time.monotonic() < until:
-            waiting = self._waiting.qsize()
-            time.sleep(GATHER_S)
-
-    def _collect(self, first: _Waiter) -> tuple[list[_Waiter], bool]:
-        batch = [first]
-        size = _size(first)
-        while len(batch) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
-            try:
-                waiter = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if waiter is None:
-                return batch, True
-            batch.append(waiter)
-            size += _size(waiter)
-        return batch, False
+    def _collect(self) -> list[_Waiter]:
+        batch: list[_Waiter] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += _size(batch[-1])
+        return batch
 
     def _write(self, batch: Sequence[_Waiter]) -> None:
         events = [waiter.event for waiter in batch if waiter.event is not None]
@@ -205,6 +213,11 @@ class Writer:
                 waiter.future.set_exception(outcome)
             else:
                 waiter.future.set_result(outcome)
+
+
+def _give_up(future: "asyncio.Future[Receipt | None]", timeout_s: float) -> None:
+    if not future.done():
+        future.set_exception(LedgerUnavailable(f"not on disk within {timeout_s:g} s"))
 
 
 def _size(waiter: _Waiter) -> int:

@@ -41,6 +41,16 @@ def problem(status: HTTPStatus, headers: dict[str, str] | None = None) -> Respon
     return JSONResponse(content, status.value, (headers or {}) | extra, media_type="application/problem+json")
 
 
+class Ok(Response):
+    """A 200 with JSON that is written already. Starlette's own takes as long for its headers as we to hash a body."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code = HTTPStatus.OK.value
+        self.body = body
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+
+
 class Answers:
     """Says 200 as each provider wants to hear it."""
 
@@ -53,8 +63,8 @@ class Answers:
             return Response()
         if reply is Reply.COMMAND:
             return JSONResponse({"response_type": "ephemeral", "text": await self._command(event, receipt)})
-        status = "duplicate" if receipt.duplicate else "accepted"
-        return Response(f'{{"status":"{status}","event":{receipt.event_id}}}', media_type="application/json")
+        status = b"duplicate" if receipt.duplicate else b"accepted"
+        return Ok(b'{"status":"%s","event":%d}' % (status, receipt.event_id))
 
     async def _command(self, event: NewEvent, receipt: Receipt) -> str:
         stored = f"Stored as event {receipt.event_id}."

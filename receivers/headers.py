@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
-from config.logs import SECRET_MARKS, SECRETS
+from config.logs import SECRETS, may_hold_secret
 from receivers.provider import Headers, Rejected
 
 MAX_HEADERS = 64
@@ -49,7 +49,7 @@ def _kept_as_they_are(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str] | No
     values = b" ".join([value for _, value in raw]).decode("latin-1")
     if len(names) + len(values) > MAX_VALUE_CHARS or not _are_harmless(names) or not values.isprintable():
         return None
-    if any(mark in values for mark in SECRET_MARKS):
+    if may_hold_secret(values):
         return None
     kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
     return kept if len(kept) == len(raw) else None

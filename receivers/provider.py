@@ -44,11 +44,12 @@ class Rejected(Exception):
 class Headers:
     """The headers of one request, as bytes, in the order they came in."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("_last", "raw")
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
         """Wrap an ASGI scope's headers: names in lower case, values as sent."""
         self.raw = raw
+        self._last = dict(raw)
 
     def get(self, name: bytes) -> bytes | None:
         """Give the value of a header that may be sent once at most.
@@ -58,15 +59,16 @@ class Headers:
                 one verifier is made to read another value than the next one.
 
         """
-        values = self._values(name)
-        if len(values) > 1:
+        if len(self._last) < len(self.raw) and len(self._values(name)) > 1:
             raise Rejected("header_repeated")
-        return values[0] if values else None
+        return self._last.get(name)
 
     def name(self, name: bytes) -> str | None:
         """Give a header's value if it is there once and fit to be an id or a type (see NAME), else None."""
-        values = self._values(name)
-        text = values[0].decode("latin-1") if len(values) == 1 else ""
+        try:
+            text = (self.get(name) or b"").decode("latin-1")
+        except Rejected:
+            return None
         return text if NAME.fullmatch(text) else None
 
     def _values(self, name: bytes) -> list[bytes]:
