@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     slack_api_url: str = "https://slack.com/api/"
     slack_finance_channel: str = "#finance"
     slack_engineering_channel: str = "#engineering"
-    slack_allowed_users: str = ""
+    slack_allowed_users: str | None = None
     hookline_alerts: Path = CHECKOUT / "config" / "alerts.toml"
     hookline_data_dir: Path = CHECKOUT / "var"
     hookline_dev: bool = False
@@ -103,8 +103,8 @@ class Settings(BaseSettings):
 
     @field_validator("slack_allowed_users")
     @classmethod
-    def _are_users(cls, value: str) -> str:
-        for user in filter(None, (each.strip() for each in value.split(","))):
+    def _are_users(cls, value: str | None) -> str | None:
+        for user in filter(None, (each.strip() for each in (value or "").split(","))):
             if user != "*" and not SLACK_USER.fullmatch(user):
                 message = f"{user!r} is not a user's id: they begin with U or W (copy it from the person's profile)"
                 raise ValueError(message)
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     @property
     def allowed_users(self) -> frozenset[str]:
         """The Slack users who may press buttons and ask `/hookline`; `*` is everybody."""
-        return frozenset(user.strip() for user in self.slack_allowed_users.split(",") if user.strip())
+        return frozenset(user.strip() for user in (self.slack_allowed_users or "").split(",") if user.strip())
 
     @property
     def production(self) -> bool:

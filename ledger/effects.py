@@ -90,6 +90,26 @@ class Effect:
         return Schedule(self.failures, self.first_attempt_at)
 
 
+def write_message(message: Mapping[str, Any], *, for_us_only: bool = False) -> str:
+    """Write a message as the ledger keeps it.
+
+    One `for_us_only` is written so that the version before cases cannot send it: it would post a change or a line of
+    a thread as a message of its own. It stumbles, and the message waits for a worker of this version.
+    """
+    if not for_us_only:
+        return json.dumps(message)
+    return json.dumps({(LAYOUT if name == "blocks" else name): value for name, value in message.items()})
+
+
+def read_message(written: str) -> dict[str, Any]:
+    """Read what `write_message` wrote."""
+    message: dict[str, Any] = json.loads(written)
+    return {("blocks" if name == LAYOUT else name): value for name, value in message.items()}
+
+
+LAYOUT = "layout"
+
+
 def plan(
     db: Transaction | Connection,
     *,
@@ -106,6 +126,7 @@ def plan(
     """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
     its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel, "parent": parent}
     values = its | _row(message, now, held_until, about)
+    values["message"] = write_message(message, for_us_only=parent is not None or "user" in message)
     result = _insert(db, values)
     return None if result is None or _is_past(db, result, key) else result
 
@@ -136,15 +157,15 @@ def show(
         _remember_place(db, fresh, key)
         return fresh
     row = db.execute(_KNOWN, {"its_key": key}).one()
-    if json.loads(row.message) == message:
+    if read_message(row.message) == message:
         return None
     # The newest event is answerable for it: its retry sends it, and it is not over before the message is right.
     changes = {name: values[name] for name in ("event_id", "delivery_id", "message", *_ABOUT)}
-    state = row.state
+    changes["message"] = write_message(message, for_us_only=True)
     if row.folded_into is not None and stays_folded:
         db.execute(_change(row.id), changes)
         return None
-    if state in _OVER:
+    if row.state in _OVER:
         changes |= {"state": EffectState.PLANNED, "due_at": now, "failures": 0, "first_attempt_at": None}
         changes |= {"finished_at": None, "folded_into": None}
     db.execute(_change(row.id).values(revision=effects.c.revision + 1), changes)
@@ -169,7 +190,7 @@ def _change(effect_id: int) -> Any:  # noqa: ANN401  # an Update, whose type say
 def _row(message: Mapping[str, Any], now: float, held_until: float | None, about: About) -> dict[str, Any]:
     held = held_until if held_until is not None and held_until > now else None
     return {
-        "message": json.dumps(message),
+        "message": write_message(message),
         "state": EffectState.PLANNED,
         "planned_at": now,
         "due_at": now if held is None else held,

@@ -44,6 +44,7 @@ def setup() -> None:
 def make_worker(settings: Settings) -> Broker:
     """Wire a worker: broker, actors, and the thread that watches over its claims."""
     configure_logs(development=settings.hookline_dev)
+    rules = rules_of(settings)
     # What a handler wrote and a power cut undid is done again; a message that Slack has must not be forgotten.
     fast = make_engine(settings, fsync=False, patience_s=HANDLER_LIMIT_S)
     safe = make_engine(settings)
@@ -51,7 +52,6 @@ def make_worker(settings: Settings) -> Broker:
     handled, sent = Ledger(fast), Ledger(safe)
     broker = make_broker(settings)
     router = load_router()
-    rules = rules_of(settings)
     traces = make_traces(settings)
     report = Report(metrics=make_metrics(settings, handlers=router.by_name.keys()), traces=traces)
     watch = Watch(handled)

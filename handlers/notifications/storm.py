@@ -1,6 +1,5 @@
 """Many alerts of one kind in one message: how many, how many customers, how much, why; and a list in its thread."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from handlers.notifications.blocks import Block, context, header, link, mrkdwn_s
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.reasons import CODE
 from handlers.payments.money import display
-from ledger.effects import Effect
+from ledger.effects import Effect, read_message, write_message
 from ledger.line import LIST
 from ledger.tables import effects
 
@@ -61,7 +60,9 @@ def render_storm(db: Connection, effect: Effect) -> Effect:
     total = add_up(db, root)
     message = _list(db, root, total, alike) if is_list else _summary(total, alike)
     message = {**message, "storm": alike}
-    db.execute(update(effects).where(effects.c.id == effect.id).values(message=json.dumps(message)))
+    db.execute(
+        update(effects).where(effects.c.id == effect.id).values(message=write_message(message, for_us_only=True))
+    )
     return replace(effect, message=message)
 
 
@@ -139,7 +140,7 @@ def _lines(db: Connection, root: int) -> Iterator[str]:
     mine = select(*columns).where(effects.c.folded_into == root, effects.c.parent.is_(None))
     largest = mine.order_by(func.coalesce(effects.c.amount, 0).desc(), effects.c.id).limit(LISTED)
     for amount, currency, customer, reason, message in db.execute(largest):
-        told = json.loads(message)
+        told = read_message(message)
         money = display(amount, currency) if amount is not None and currency else None
         name = mrkdwn(customer, 60) if customer else None
         facts = [money, name, mrkdwn(reason, 60) if reason else None, _link(told)]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select
 from cli.sample import SAMPLED_AT, load_sample
 from handlers.context import Channels, Context
 from handlers.router import Handler, Router
+from ledger.effects import read_message
 from ledger.event import JSON, Event
 from ledger.store import Transaction
 from ledger.tables import deliveries, effects, events
@@ -80,7 +81,7 @@ class Desk:
 
     def _planned(self, *conditions: Any) -> list[tuple[str | None, Post]]:
         rows = self.db.execute(select(effects).where(*conditions).order_by(effects.c.id)).mappings()
-        told = [(row, json.loads(row["message"])) for row in rows]
+        told = [(row, read_message(row["message"])) for row in rows]
         return [
             (row["parent"], Post(row["key"], row["channel"], message["text"], message["blocks"]))
             for row, message in told

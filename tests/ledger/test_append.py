@@ -108,7 +108,12 @@ def test_no_statement_of_the_hot_path_reads_all_of_history(ledger: Ledger) -> No
         claims.beat(db, ["t"])
         claims.settle(db, [Outcome(delivery=taken[0], state=DeliveryState.DONE)], token="t", now=time.time())
         claims.release(db, "t", now=time.time())
-        its = {"event_id": 1, "delivery_id": 1, "message": {"text": "", "blocks": []}, "now": time.time() - 9}
+        its: dict[str, Any] = {
+            "event_id": 1,
+            "delivery_id": 1,
+            "message": {"text": "", "blocks": []},
+            "now": time.time() - 9,
+        }
         for key in ("one", "two"):
             about = About(alike="refund/live", fold_at=2)
             effects.plan(db, key=key, channel="#finance", about=about, **its)

@@ -114,6 +114,7 @@ class SlackStandIn:
         self._posted_at: dict[str, float] = {}
         self.whispers: list[Arguments] = []
         self.too_fast = 0
+        self.between_posts_s = BETWEEN_POSTS_S
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._last_ts = 0.0
@@ -237,7 +238,7 @@ class SlackStandIn:
             now = time.monotonic()
             if now < until:
                 return Trouble(status=429, retry_after_s=after_s)
-            if now < self._posted_at.get(channel, 0.0) + BETWEEN_POSTS_S:
+            if now < self._posted_at.get(channel, 0.0) + self.between_posts_s:
                 self.too_fast += 1
                 return Trouble(status=429, retry_after_s=1)
             self._posted_at[channel] = now
