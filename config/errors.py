@@ -15,6 +15,10 @@ class InvalidSettings(ConfigError):
         self.problems = tuple(problems)
 
 
+class InvalidRules(InvalidSettings):
+    """One or more lines of the rules for alerts cannot be used; names every one of them."""
+
+
 class DatabaseUnreachable(ConfigError):
     """Nothing answers at DATABASE_URL, or the data directory cannot be written."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ MIN_SECRET_CHARS = 16
 
 MIN_IDENTITY_DAYS = 4
 # Stripe goes on trying for three days: what was forgotten by then would be handled again.
+
+SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,20}")
 
 UNIX_SOCKET_PATH_MAX = 100
 # The kernel keeps a socket's path in 108 bytes (104 on macOS).
@@ -48,6 +51,8 @@ class Settings(BaseSettings):
     slack_api_url: str = "https://slack.com/api/"
     slack_finance_channel: str = "#finance"
     slack_engineering_channel: str = "#engineering"
+    slack_allowed_users: str | None = None
+    hookline_alerts: Path = CHECKOUT / "config" / "alerts.toml"
     hookline_data_dir: Path = CHECKOUT / "var"
     hookline_dev: bool = False
     host: str = "127.0.0.1"
@@ -96,10 +101,24 @@ class Settings(BaseSettings):
             parse_rabbitmq_url(value)
         return value
 
-    @field_validator("hookline_data_dir")
+    @field_validator("slack_allowed_users")
+    @classmethod
+    def _are_users(cls, value: str | None) -> str | None:
+        for user in filter(None, (each.strip() for each in (value or "").split(","))):
+            if user != "*" and not SLACK_USER.fullmatch(user):
+                message = f"{user!r} is not a user's id: they begin with U or W (copy it from the person's profile)"
+                raise ValueError(message)
+        return value
+
+    @field_validator("hookline_data_dir", "hookline_alerts")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def allowed_users(self) -> frozenset[str]:
+        """The Slack users who may press buttons and ask `/hookline`; `*` is everybody."""
+        return frozenset(user.strip() for user in (self.slack_allowed_users or "").split(",") if user.strip())
 
     @property
     def production(self) -> bool:

@@ -1,11 +1,14 @@
 """What a handler is given beside the event: the book to write in, and effects to plan."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
+from config.rules import Rules, load_rules
 from ledger import effects
+from ledger.effects import NOTHING_SPECIAL, About
 from ledger.event import Event
 from ledger.store import Transaction
 
@@ -21,6 +24,12 @@ class Channels:
     engineering: str
 
 
+@cache
+def usual_rules() -> Rules:
+    """Give the rules of a Hookline whose owner made none."""
+    return load_rules(None, finance="#finance", engineering="#engineering")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """One run of one delivery.
@@ -30,6 +39,8 @@ class Context:
         channels: where the teams read.
         delivery_id: the delivery that runs.
         now: Unix seconds, the same during the whole run.
+        rules: for alerts, by kind.
+        allowed_users: the Slack users who may press buttons; `*` is everybody.
         again_for: the replay that does effects again which are recorded already; mostly None.
         planned: the effects that this run planned.
         skipped: the keys of those that it did not plan, because they are recorded already.
@@ -40,6 +51,8 @@ class Context:
     channels: Channels
     delivery_id: int
     now: float
+    rules: Rules = field(default_factory=usual_rules)
+    allowed_users: Collection[str] = ()
     again_for: int | None = None
     planned: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -61,7 +74,20 @@ class Context:
 
         In a replay that was told to do effects again, the key carries that replay's id and the message says so.
         """
-        message = {"text": text, "blocks": list(blocks)}
+        self.plan(event, key=key, channel=channel, message={"text": text, "blocks": list(blocks)})
+
+    def plan(
+        self,
+        event: Event,
+        *,
+        key: str,
+        channel: str,
+        message: Mapping[str, Any],
+        parent: str | None = None,
+        held_until: float | None = None,
+        about: About = NOTHING_SPECIAL,
+    ) -> None:
+        """Plan a message as `post` does: in the thread of another one, not before a time, one of many alike."""
         if self.again_for is not None:
             key, message = _key_again(key, self.again_for), _marked(message, self.again_for)
         effect_id = effects.plan(
@@ -72,7 +98,45 @@ class Context:
             channel=channel,
             message=message,
             now=self.now,
+            parent=parent,
+            held_until=held_until,
+            about=about,
         )
+        self._note(key, effect_id)
+
+    def show(
+        self,
+        event: Event,
+        *,
+        key: str,
+        channel: str,
+        message: Mapping[str, Any],
+        held_until: float | None = None,
+        about: About = NOTHING_SPECIAL,
+        stays_folded: bool = False,
+    ) -> None:
+        """Say how the message under `key` must read from now on: it is posted, or changed where it is.
+
+        In a replay that was told to do effects again, a copy of it is posted instead.
+        """
+        if self.again_for is not None:
+            self.plan(event, key=key, channel=channel, message=message, held_until=held_until)
+            return
+        effect_id = effects.show(
+            self.db,
+            event_id=event.id,
+            delivery_id=self.delivery_id,
+            key=key,
+            channel=channel,
+            message=message,
+            now=self.now,
+            held_until=held_until,
+            about=about,
+            stays_folded=stays_folded,
+        )
+        self._note(key, effect_id)
+
+    def _note(self, key: str, effect_id: int | None) -> None:
         if effect_id is None:
             self.skipped.append(key)
         else:
@@ -84,8 +148,9 @@ def _key_again(key: str, replay_id: int) -> str:
     return again if len(again) <= MAX_KEY_CHARS else sha256(again.encode()).hexdigest()
 
 
-def _marked(message: dict[str, Any], replay_id: int) -> dict[str, Any]:
+def _marked(message: Mapping[str, Any], replay_id: int) -> dict[str, Any]:
     """Say in a message that somebody repeated it on purpose: nobody must take it for news."""
     mark = f"Repeated on purpose (replay {replay_id})"
     block = {"type": "context", "elements": [{"type": "plain_text", "text": mark, "emoji": False}]}
-    return {"text": f"{message['text']} | {mark}", "blocks": [*message["blocks"], block] if message["blocks"] else []}
+    blocks = [*message["blocks"], block] if message["blocks"] else []
+    return {**message, "text": f"{message['text']} | {mark}", "blocks": blocks}

@@ -73,7 +73,9 @@ def _retry(
     restarted = restart(db, mine & deliveries.c.state.in_(states), Trigger.RETRY, now)
     if DeliveryState.DEAD not in states:
         return Again(restarted, [])
-    dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD)
+    # What a storm's message would have told is told by itself.
+    told_again = ~effects.c.key.startswith("storm/")
+    dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD, told_again)
     statement = (
         update(effects)
         .where(effects.c.id.in_(in_turn(dead)))
@@ -83,6 +85,7 @@ def _retry(
             failures=0,
             first_attempt_at=None,
             finished_at=None,
+            folded_into=None,
         )
         .returning(effects.c.id)
     )

@@ -2,6 +2,9 @@
 
 planned → sending → sent, or back to planned with a due time, or ambiguous (the answer was lost: look before
 sending again), or dead; kept where there is nobody to send it to.
+
+An effect is one message. `plan` says it once for ever; `show` says how it must read now, so that what is there is
+changed. A channel has one message on its way at a time, and a second's rest after each (`ledger.line`).
 """
 
 import json
@@ -9,35 +12,102 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, case, delete, exists, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from ledger.claims import short
 from ledger.event import EffectState
 from ledger.schedule import Schedule
 from ledger.store import Transaction, free, insert_or_ignore
-from ledger.tables import DUE, SENDING, channels, effects, events, past_effects
+from ledger.tables import DUE, SENDING, cases, channels, effects, past_effects
+
+MAX_ABOUT_CHARS = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a message is about, for those that tell of many at once.
+
+    Attributes:
+        alike: kind and mode; what shares it may be folded into one message.
+        fold_at: so many that wait for one channel.
+        amount: in the currency's smallest unit.
+
+    """
+
+    alike: str | None = None
+    fold_at: int | None = None
+    amount: int | None = None
+    currency: str | None = None
+    customer: str | None = None
+    reason: str | None = None
+
+
+NOTHING_SPECIAL = About()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message is: Slack's id of the channel, and of the message in it."""
+
+    channel_id: str
+    ts: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """An effect that this worker is about to work on."""
+    """An effect that this worker is about to work on.
+
+    Attributes:
+        message: text and blocks; `user` where only one person is to see it; `storm` where it tells of many.
+        lost_answers: how often it may have been sent already.
+        place: where it is already: what is sent is an update.
+        parent: the key of the effect whose message's thread it belongs to.
+        thread: where that message is.
+        may_repeat: there may be another copy of it, and it says so.
+
+    """
 
     id: int
     event_id: int
     key: str
     channel: str
-    message: Mapping[str, Any]  # text, blocks
+    message: Mapping[str, Any]
     planned_at: float  # Unix seconds
     attempts: int
     failures: int  # since the schedule began
     first_attempt_at: float  # Unix seconds
-    lost_answers: int  # how often it may have been sent already
+    lost_answers: int
     traceparent: str | None = None  # of the request that it comes of (W3C Trace Context)
+    revision: int = 0
+    place: Place | None = None
+    parent: str | None = None
+    thread: Place | None = None
+    may_repeat: bool = False
 
     @property
     def schedule(self) -> Schedule:
         """Where its retries stand."""
         return Schedule(self.failures, self.first_attempt_at)
+
+
+def write_message(message: Mapping[str, Any], *, for_us_only: bool = False) -> str:
+    """Write a message as the ledger keeps it.
+
+    One `for_us_only` is written so that the version before cases cannot send it: it would post a change or a line of
+    a thread as a message of its own. It stumbles, and the message waits for a worker of this version.
+    """
+    if not for_us_only:
+        return json.dumps(message)
+    return json.dumps({(LAYOUT if name == "blocks" else name): value for name, value in message.items()})
+
+
+def read_message(written: str) -> dict[str, Any]:
+    """Read what `write_message` wrote."""
+    message: dict[str, Any] = json.loads(written)
+    return {("blocks" if name == LAYOUT else name): value for name, value in message.items()}
+
+
+LAYOUT = "layout"
 
 
 def plan(
@@ -49,20 +119,96 @@ def plan(
     channel: str,
     message: Mapping[str, Any],
     now: float,
+    parent: str | None = None,
+    held_until: float | None = None,
+    about: About = NOTHING_SPECIAL,
 ) -> int | None:
     """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
-    row = {
-        "event_id": event_id,
-        "delivery_id": delivery_id,
-        "key": key,
-        "channel": channel,
-        "message": json.dumps(message),
+    its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel, "parent": parent}
+    values = its | _row(message, now, held_until, about)
+    values["message"] = write_message(message, for_us_only=parent is not None or "user" in message)
+    result = _insert(db, values)
+    return None if result is None or _is_past(db, result, key) else result
+
+
+def show(
+    db: Transaction | Connection,
+    *,
+    event_id: int,
+    delivery_id: int,
+    key: str,
+    channel: str,
+    message: Mapping[str, Any],
+    now: float,
+    held_until: float | None = None,
+    about: About = NOTHING_SPECIAL,
+    stays_folded: bool = False,
+) -> int | None:
+    """Say how a message must read now: it is posted, or changed where it is. Give its id, or None if it reads so.
+
+    `held_until` is for one that was not posted yet; one that `stays_folded` was told as one of many, and is not worth
+    a message of its own.
+
+    """
+    its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel}
+    values = its | _row(message, now, held_until, about)
+    fresh = _insert(db, values)
+    if fresh is not None:
+        _remember_place(db, fresh, key)
+        return fresh
+    row = db.execute(_KNOWN, {"its_key": key}).one()
+    if read_message(row.message) == message:
+        return None
+    # The newest event is answerable for it: its retry sends it, and it is not over before the message is right.
+    changes = {name: values[name] for name in ("event_id", "delivery_id", "message", *_ABOUT)}
+    changes["message"] = write_message(message, for_us_only=True)
+    if row.folded_into is not None and stays_folded:
+        db.execute(_change(row.id), changes)
+        return None
+    if row.state in _OVER:
+        changes |= {"state": EffectState.PLANNED, "due_at": now, "failures": 0, "first_attempt_at": None}
+        changes |= {"finished_at": None, "folded_into": None}
+    db.execute(_change(row.id).values(revision=effects.c.revision + 1), changes)
+    return int(row.id)
+
+
+_ABOUT = ("alike", "fold_at", "amount", "currency", "customer", "reason")
+_OVER = (EffectState.SENT, EffectState.KEPT, EffectState.DEAD)
+
+# Locked, so that a sender that has just finished with it is seen.
+_KNOWN = (
+    select(effects.c.id, effects.c.state, effects.c.message, effects.c.folded_into)
+    .where(effects.c.key == bindparam("its_key"))
+    .with_for_update()
+)
+
+
+def _change(effect_id: int) -> Any:  # noqa: ANN401  # an Update, whose type says nothing
+    return update(effects).where(effects.c.id == effect_id)
+
+
+def _row(message: Mapping[str, Any], now: float, held_until: float | None, about: About) -> dict[str, Any]:
+    held = held_until if held_until is not None and held_until > now else None
+    return {
+        "message": write_message(message),
         "state": EffectState.PLANNED,
         "planned_at": now,
-        "due_at": now,
+        "due_at": now if held is None else held,
+        "held_until": held,
+        "alike": about.alike,
+        "fold_at": about.fold_at,
+        "amount": about.amount,
+        "currency": about.currency,
+        "customer": None if about.customer is None else about.customer[:MAX_ABOUT_CHARS],
+        "reason": None if about.reason is None else about.reason[:MAX_ABOUT_CHARS],
     }
+
+
+def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:
+    # What waits is found by its channel (`ledger.line`), so the channel must be known.
+    db.execute(insert_or_ignore(db, channels), {"name": row["channel"]})
     result: int | None = db.execute(insert_or_ignore(db, effects, effects.c.id), row).scalar()
-    return None if result is None or _is_past(db, result, key) else result
+    return result
 
 
 _PAST = select(past_effects.c.key).where(past_effects.c.key == bindparam("its_key"))
@@ -79,55 +225,60 @@ def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
     return True
 
 
-def claim_next(db: Connection, *, token: str, now: float) -> Effect | None:
-    """Take the effect that has been due longest, of a channel that does not pause, if there is one."""
-    its_event = select(events.c.traceparent).where(events.c.id == effects.c.event_id)
-    traceparent = its_event.correlate(effects).scalar_subquery()
-    statement = (
-        update(effects)
-        .where(effects.c.id.in_(free(next_due(now))))
-        .values(
-            state=EffectState.SENDING,
-            token=token,
-            started_at=now,
-            first_attempt_at=func.coalesce(effects.c.first_attempt_at, now),
-            attempts=effects.c.attempts + 1,
-        )
-        .returning(
-            effects.c.id,
-            effects.c.event_id,
-            effects.c.key,
-            effects.c.channel,
-            effects.c.message,
-            effects.c.planned_at,
-            effects.c.attempts,
-            effects.c.failures,
-            effects.c.first_attempt_at,
-            effects.c.lost_answers,
-            traceparent.label("traceparent"),
-        )
-    )
-    row = db.execute(statement).mappings().first()
-    return Effect(**{**row, "message": json.loads(row["message"])}) if row else None
+def _remember_place(db: Transaction | Connection, effect_id: int, key: str) -> None:
+    """Let the message of a case whose events were pruned meanwhile be changed where it is."""
+    place = db.execute(select(cases.c.channel_id, cases.c.ts).where(cases.c.key == key)).first()
+    if place is not None and place.ts is not None:
+        db.execute(_change(effect_id), {"channel_id": place.channel_id, "ts": place.ts})
 
 
-def next_due(now: float) -> Select[int]:
-    """Select the effect to send next."""
-    paused = exists().where(channels.c.name == effects.c.channel, channels.c.paused_until > now)
-    due = select(effects.c.id).where(DUE, effects.c.due_at <= now, ~paused)
-    return due.order_by(effects.c.due_at, effects.c.id).limit(1)
+def mark_sent(
+    db: Connection, effect: Effect, *, token: str, channel_id: str, ts: str, now: float, repeats: bool = False
+) -> bool:
+    """Record that Slack has it. Say whether the claim still held.
 
-
-def mark_sent(db: Connection, effect: Effect, *, token: str, channel_id: str, ts: str, now: float) -> bool:
-    """Record that Slack has it. Say whether the claim still held."""
+    A message that was to read otherwise meanwhile is due again. What was folded into it is sent with it.
+    """
     _keep_channel(db, effect.channel, {"channel_id": channel_id})
-    values = {"channel_id": channel_id, "ts": ts, "finished_at": now, "last_error": None}
+    current = effects.c.revision == effect.revision
+    values = {
+        "due_at": now,
+        "finished_at": case((current, now), else_=None),
+        "last_error": None,
+        "may_repeat": effect.may_repeat or repeats or None,
+    }
+    if ts:
+        values |= {"channel_id": channel_id, "ts": ts}
+        db.execute(update(cases).where(cases.c.key == effect.key).values(channel_id=channel_id, ts=ts))
+    state = case((current, EffectState.SENT.value), else_=EffectState.PLANNED.value)
+    held = _settle(db, effect, token, state, values)
+    if held and "storm" in effect.message:
+        _settle_folded(db, effect, {"state": EffectState.SENT, "finished_at": now, "last_error": None})
+    return held
+
+
+def mark_folded(db: Connection, effect: Effect, *, token: str, into: int, now: float) -> bool:
+    """Record that another message tells of it."""
+    values = {"folded_into": into, "finished_at": now, "last_error": None}
     return _settle(db, effect, token, EffectState.SENT, values)
+
+
+def mark_gone(db: Connection, effect: Effect, *, token: str, now: float) -> bool:
+    """Record that the message to change is not there any more: it is posted anew."""
+    values = {"due_at": now, "channel_id": None, "ts": None, "last_error": "the message was deleted in Slack"}
+    db.execute(update(cases).where(cases.c.key == effect.key).values(channel_id=None, ts=None))
+    return _settle(db, effect, token, EffectState.PLANNED, values)
+
+
+def _settle_folded(db: Connection, effect: Effect, values: Mapping[str, Any]) -> None:
+    db.execute(update(effects).where(effects.c.folded_into == effect.id, DUE).values(**values))
 
 
 def mark_kept(db: Connection, effect: Effect, *, token: str, now: float) -> bool:
     """Record that it was shown on the console, as there is no Slack to send it to."""
-    return _settle(db, effect, token, EffectState.KEPT, {"finished_at": now, "last_error": None})
+    current = effects.c.revision == effect.revision
+    state = case((current, EffectState.KEPT.value), else_=EffectState.PLANNED.value)
+    return _settle(db, effect, token, state, {"due_at": now, "finished_at": now, "last_error": None})
 
 
 def mark_ambiguous(db: Connection, effect: Effect, *, token: str, due_at: float, error: str) -> bool:
@@ -145,7 +296,10 @@ def mark_failed(db: Connection, effect: Effect, *, token: str, due_at: float, er
 def mark_dead(db: Connection, effect: Effect, *, token: str, error: str, now: float) -> bool:
     """Record that trying again cannot help, or has not helped for three days."""
     values = {"finished_at": now, "failures": effects.c.failures + 1, "last_error": short(error)}
-    return _settle(db, effect, token, EffectState.DEAD, values)
+    held = _settle(db, effect, token, EffectState.DEAD, values)
+    if held and "storm" in effect.message:
+        _settle_folded(db, effect, {"state": EffectState.DEAD, "finished_at": now, "last_error": short(error)})
+    return held
 
 
 def pause_channel(db: Connection, effect: Effect, *, token: str, until: float) -> bool:

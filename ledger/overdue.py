@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, select, tuple_, update
 
-from ledger.effects import next_due
 from ledger.event import DeliveryState, EffectState, Trigger
+from ledger.line import LEASE_S, is_due
 from ledger.schedule import MAX_CRASHES, WINDOW_S, Schedule
 from ledger.store import free
 from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, channels, deliveries, effects
@@ -97,6 +97,10 @@ def set_aside(db: Connection, handlers: Collection[str], now: float) -> list[int
     return list(db.execute(statement).scalars())
 
 
+_UNHELD = and_(DUE, effects.c.held_until.is_(None))
+# What waits for the end of quiet hours, or of a snooze, waits on purpose.
+
+
 def correct_clocks(db: Connection, now: float) -> None:
     """Make due what only waits because the clock was far ahead when it was written."""
     far, soon = now + WINDOW_S, now + CLOCKS_DIFFER_S
@@ -105,13 +109,14 @@ def correct_clocks(db: Connection, now: float) -> None:
         (effects, effects.c.due_at, and_(DUE, effects.c.due_at > far)),
         # What was never tried is due at once; where Slack asked to wait, its channel waits.
         (deliveries, deliveries.c.due_at, and_(WAITING, deliveries.c.failures == 0, deliveries.c.due_at > soon)),
-        (effects, effects.c.due_at, and_(DUE, effects.c.failures == 0, effects.c.due_at > soon)),
+        (effects, effects.c.due_at, and_(_UNHELD, effects.c.failures == 0, effects.c.due_at > soon)),
         (deliveries, deliveries.c.overdue_at, and_(QUEUED, deliveries.c.overdue_at > soon + LAST_OVERDUE_S)),
     ):
         late = free(select(table.c.id).where(where))
         db.execute(update(table).where(table.c.id.in_(late)).values({column: now}))
     too_long = channels.c.paused_until > soon + LONGEST_PAUSE_S
     db.execute(update(channels).where(too_long).values(paused_until=now))
+    db.execute(update(channels).where(channels.c.next_at > soon + LEASE_S).values(next_at=now))
 
 
 def _ids(*conditions: Any) -> Select[int]:  # noqa: ANN401  # SQLAlchemy's conditions have no common public type
@@ -224,18 +229,20 @@ def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> dict[
         The ids that were freed, by their new state.
 
     """
-    columns = (effects.c.id, effects.c.failures, effects.c.first_attempt_at)
+    columns = (effects.c.id, effects.c.failures, effects.c.first_attempt_at, effects.c.ts)
     lost = select(*columns).where(_unmoved(effects, abandoned), SENDING)
     freed: dict[str, list[int]] = defaultdict(list)
-    for effect_id, failures, first_attempt_at in db.execute(free(lost)).all():
+    for effect_id, failures, first_attempt_at, ts in db.execute(free(lost)).all():
         due_at = Schedule(failures, first_attempt_at).next_due(now)
-        state = EffectState.DEAD if due_at is None else EffectState.AMBIGUOUS
+        # A change of a message that is there can be sent twice and nobody sees it.
+        unknown = EffectState.AMBIGUOUS if ts is None else EffectState.PLANNED
+        state = EffectState.DEAD if due_at is None else unknown
         db.execute(
             update(effects)
             .where(effects.c.id == effect_id)
             .values(
                 state=state,
-                lost_answers=effects.c.lost_answers + 1,
+                lost_answers=effects.c.lost_answers + int(ts is None),
                 failures=effects.c.failures + 1,
                 token=None,
                 due_at=now if due_at is None else due_at,
@@ -243,6 +250,9 @@ def free_effects(db: Connection, abandoned: Sequence[Held], now: float) -> dict[
                 last_error="the worker died while it was sending",
             ),
         )
+        if due_at is None:  # and with it whatever it would have told of
+            folded = update(effects).where(effects.c.folded_into == effect_id, DUE)
+            db.execute(folded.values(state=state, finished_at=now, last_error="the message that tells of it is dead"))
         freed[state].append(effect_id)
     return freed
 
@@ -255,7 +265,7 @@ def _unmoved(table: Any, abandoned: Sequence[Held]) -> Any:  # noqa: ANN401
 
 def effects_are_due(db: Connection, now: float) -> bool:
     """Say whether there is an effect to send."""
-    return db.execute(next_due(now)).first() is not None
+    return is_due(db, now)
 
 
 def deliveries_are_due(db: Connection, handlers: Collection[str], now: float) -> bool:

@@ -46,6 +46,10 @@ RUNNING = text("state = 'running'")
 DEAD = text("state = 'dead'")
 DUE = text("state IN ('planned', 'ambiguous')")
 SENDING = text("state = 'sending'")
+LINE = text("state IN ('planned', 'ambiguous') AND folded_into IS NULL")
+FOLDED = text("folded_into IS NOT NULL")
+IN_A_THREAD = text("parent IS NOT NULL")
+OPEN = text("state = 'open'")
 FLAWED = text("flaw IS NOT NULL")
 
 
@@ -190,6 +194,17 @@ effects = Table(
     Column("channel_id", String(NAME_CHARS)),  # Slack's own id of where it is, from its answer
     Column("ts", String(64)),  # the message's id in that channel, from Slack's answer
     Column("last_error", Text),
+    Column("parent", String(600)),  # the key of the effect whose message's thread this belongs to
+    Column("revision", Integer, nullable=False, server_default="0"),  # of the message: it is sent again as an update
+    Column("may_repeat", Boolean),  # it was posted again after a lost answer, and says so
+    Column("held_until", Float),  # on purpose: quiet hours, a snooze
+    Column("alike", String(NAME_CHARS)),  # kind and mode: what is alike is folded into one message in a storm
+    Column("fold_at", Integer),  # so many that wait
+    Column("folded_into", Id),  # the effect whose message tells of this one, too
+    Column("amount", BigInteger),  # what it is about, for whoever tells of many at once
+    Column("currency", String(3)),
+    Column("customer", String(NAME_CHARS)),
+    Column("reason", String(NAME_CHARS)),
     UniqueConstraint("key"),
     _one_of(EffectState),
     Index("ix_effects_event_id", "event_id"),
@@ -197,6 +212,9 @@ effects = Table(
     _partial("ix_effects_due", "due_at", where=DUE),
     _partial("ix_effects_sending", "token", where=SENDING),
     _partial("ix_effects_dead", "id", where=DEAD),
+    _partial("ix_effects_line", "channel", "due_at", where=LINE),
+    _partial("ix_effects_folded_into", "folded_into", where=FOLDED),
+    _partial("ix_effects_parent", "parent", where=IN_A_THREAD),
 )
 
 past_effects = Table(
@@ -212,6 +230,65 @@ channels = Table(
     Column("name", String(NAME_CHARS), primary_key=True),  # as the settings spell it
     Column("channel_id", String(NAME_CHARS)),  # Slack's own id of it, from its answers
     Column("paused_until", Float, nullable=False, server_default="0"),  # because Slack asked to wait
+    Column("next_at", Float, nullable=False, server_default="0"),  # from then on the next message may be sent
+)
+
+storms = Table(
+    "storms",
+    metadata,
+    Column("channel", String(NAME_CHARS), primary_key=True),
+    Column("alike", String(NAME_CHARS), primary_key=True),
+    Column("effect_id", Id, nullable=False),  # the message that the latest storm of this kind is told in
+    Column("began_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),  # when something was last folded into it
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("key", String(600), primary_key=True),  # the business key, and that of the effect that is its message
+    Column("kind", String(64), nullable=False),
+    Column("account", String(NAME_CHARS), nullable=False),
+    Column("livemode", Boolean),
+    Column("state", String(16), nullable=False),  # quiet (nothing to tell so far), open, closed
+    Column("status", String(NAME_CHARS), nullable=False),  # in words
+    Column("title", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("currency", String(3)),
+    Column("due_by", Float),
+    Column("facets", Text, nullable=False),  # a JSON object: what is known, each part with its version
+    Column("opened_at", Float, nullable=False),  # as the provider says
+    Column("changed_at", Float, nullable=False),  # ditto
+    Column("closed_at", Float),
+    Column("channel", String(NAME_CHARS), nullable=False),
+    Column("channel_id", String(NAME_CHARS)),  # where its message is
+    Column("ts", String(64)),
+    Column("event_id", Id),  # the latest event that changed it; it may have been pruned
+    Column("acknowledged_by", String(64)),
+    Column("acknowledged_at", Float),
+    Column("snoozed_until", Float),
+    Column("reminded_of", Float),  # the deadline that was reminded of
+    _partial("ix_cases_open", "kind", where=OPEN),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", String(NAME_CHARS), primary_key=True),  # of what may be wrong with Hookline or a source
+    Column("open", Boolean, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("step", Integer, nullable=False),  # how often it was told in this episode
+    Column("told_at", Float, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+rhythms = Table(
+    "rhythms",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("last_id", Id, nullable=False),  # of the newest event that was looked at
+    Column("last_at", Float, nullable=False),  # when it came
+    Column("gaps", Text, nullable=False),  # a JSON object: the longest gap of each of the latest days, in seconds
 )
 
 requests = Table(

@@ -3,13 +3,14 @@
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeGuard
 
 import structlog
 from sqlalchemy import Connection
 
-from handlers.context import Channels, Context
+from config.rules import Rules
+from handlers.context import Channels, Context, usual_rules
 from handlers.errors import GiveUp, RetryLater
 from handlers.router import Router
 from ledger import claims
@@ -46,8 +47,12 @@ class Deliverer:
         ring_effects: Callable[[], None],
         report: Report,
         handler_limit_s: float = HANDLER_LIMIT_S,
+        rules: Rules | None = None,
+        allowed_users: Collection[str] = (),
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
+        self._rules = rules or usual_rules()
+        self._allowed_users = allowed_users
         self._ledger = ledger
         self._router = router
         self._channels = channels
@@ -124,6 +129,8 @@ class Deliverer:
             channels=self._channels,
             delivery_id=claimed.delivery.id,
             now=now,
+            rules=self._rules,
+            allowed_users=self._allowed_users,
             again_for=claimed.delivery.replay_id if claimed.delivery.again else None,
         )
         handler = self._router.by_name[claimed.delivery.handler]

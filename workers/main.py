@@ -12,6 +12,7 @@ from config.database import make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
 from config.metrics import make_metrics
+from config.rules import rules_of
 from config.settings import Settings, load_settings
 from config.traces import Traces, make_traces
 from handlers.context import Channels
@@ -43,6 +44,7 @@ def setup() -> None:
 def make_worker(settings: Settings) -> Broker:
     """Wire a worker: broker, actors, and the thread that watches over its claims."""
     configure_logs(development=settings.hookline_dev)
+    rules = rules_of(settings)
     # What a handler wrote and a power cut undid is done again; a message that Slack has must not be forgotten.
     fast = make_engine(settings, fsync=False, patience_s=HANDLER_LIMIT_S)
     safe = make_engine(settings)
@@ -65,6 +67,8 @@ def make_worker(settings: Settings) -> Broker:
         watch=watch,
         ring_effects=ring,
         report=report,
+        rules=rules,
+        allowed_users=settings.allowed_users,
     )
     sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, report=report)
     _declare(broker, deliverer, sender)

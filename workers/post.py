@@ -6,7 +6,6 @@ import socket
 import ssl
 import urllib.error
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
 from config.settings import Settings
-from ledger.effects import Effect
+from ledger.effects import Effect, Place
 
 ANSWER_TIMEOUT_S = 5
 METADATA_TYPE = "hookline_effect"
@@ -49,6 +48,9 @@ HOPELESS = frozenset(
 # Slack's errors about the message itself (chat.postMessage's reference). All others are about us, the channel or
 # Slack, and heal when a person or Slack mends them: those are tried again.
 
+GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+# chat.update's errors about the message that was to be changed.
+
 CANNOT_LOOK = frozenset(
     {"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type", "no_permission"}
 )
@@ -74,6 +76,10 @@ class Failed(NotSent):
     """Slack did not take the message now; trying again can help."""
 
 
+class Gone(NotSent):
+    """The message to change is not there, or may not be changed any more."""
+
+
 class AnswerLost(Exception):
     """The message went out and no answer came back: Slack may have it."""
 
@@ -82,38 +88,46 @@ class CannotLook(Exception):
     """This token may not read the channel's history, so nobody can say whether a message is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """Where a message is: Slack's id of the channel, and of the message in it."""
-
-    channel_id: str
-    ts: str
-
-
 class Slack:
     """Slack's Web API, as far as posting needs it (slack_sdk 3.47)."""
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
 
-    def post(self, effect: Effect) -> Posted:
-        """Post an effect's message. Raises NotSent or AnswerLost."""
+    def post(self, effect: Effect) -> Place:
+        """Post an effect's message, or change it where it is. Raises NotSent or AnswerLost."""
+        if "user" in effect.message:
+            return self._whisper(effect)
+        return self._post(effect) if effect.place is None else self._update(effect, effect.place)
+
+    def _post(self, effect: Effect) -> Place:
         answer = self._call(
             self._client.chat_postMessage,
-            channel=effect.channel,
-            text=effect.message["text"],
-            blocks=[*effect.message["blocks"], *_doubt(effect)],
+            channel=effect.channel if effect.thread is None else effect.thread.channel_id,
+            **({} if effect.thread is None else {"thread_ts": effect.thread.ts}),
+            **({"reply_broadcast": True} if effect.message.get("broadcast") else {}),
+            **_content(effect),
             # Never let provider data unfurl: a link in a customer's name is not ours to fetch.
             unfurl_links=False,
             unfurl_media=False,
-            metadata={
-                "event_type": METADATA_TYPE,
-                "event_payload": {"key": effect.key, "event": str(effect.event_id)},
-            },
         )
-        return _posted(answer)
+        return _place(answer)
 
-    def find(self, effect: Effect, channel_id: str) -> Posted | None:
+    def _update(self, effect: Effect, place: Place) -> Place:
+        self._call(self._client.chat_update, channel=place.channel_id, ts=place.ts, **_content(effect))
+        return place
+
+    def _whisper(self, effect: Effect) -> Place:
+        """Tell one person only. Slack keeps no such message, so there is nothing to change or to look for."""
+        self._call(
+            self._client.chat_postEphemeral,
+            channel=effect.channel,
+            user=effect.message["user"],
+            text=effect.message["text"],
+        )
+        return Place(effect.channel, "")
+
+    def find(self, effect: Effect, channel_id: str) -> Place | None:
         """Look for an effect's message that may have been posted already.
 
         Raises:
@@ -121,18 +135,22 @@ class Slack:
             NotSent, AnswerLost: the question itself failed.
 
         """
-        for message in self._history(channel_id, oldest=effect.planned_at - 60):
+        for message in self._history(channel_id, effect.thread, oldest=effect.planned_at - 60):
             metadata = message.get("metadata") or {}
             if metadata.get("event_payload", {}).get("key") == effect.key:
-                return Posted(channel_id, str(message["ts"]))
+                return Place(channel_id, str(message["ts"]))
         return None
 
-    def _history(self, channel_id: str, *, oldest: float) -> Iterator[Mapping[str, Any]]:
+    def _history(self, channel_id: str, thread: Place | None, *, oldest: float) -> Iterator[Mapping[str, Any]]:
+        # What is in a thread is not in the channel's history.
+        method = self._client.conversations_history if thread is None else self._client.conversations_replies
+        which = {} if thread is None else {"ts": thread.ts}
         cursor: str | None = None
         for _ in range(HISTORY_PAGES):
             answer = self._call(
-                self._client.conversations_history,
+                method,
                 channel=channel_id,
+                **which,
                 oldest=f"{oldest:.6f}",
                 limit=HISTORY_PAGE,
                 include_all_metadata=True,
@@ -180,7 +198,9 @@ def _meaning(error: SlackApiError) -> Exception:
         return Failed(f"Slack answered {status}")
     if not isinstance(code, str) or not ERROR_CODE.fullmatch(code):
         return AnswerLost(f"Slack answered {status} with something that is no answer")
-    if "history" in answer.api_url and code in CANNOT_LOOK | HOPELESS:
+    if code in GONE and "conversations" not in answer.api_url:
+        return Gone(f"Slack answered {code}")
+    if "conversations" in answer.api_url and code in CANNOT_LOOK | HOPELESS | GONE:
         return CannotLook(code)  # the question is refused, not the message
     return Refused(f"Slack refused it: {code}") if code in HOPELESS else Failed(f"Slack answered {code}")
 
@@ -206,15 +226,31 @@ def _reason(error: Exception) -> str:
     return type(error.reason if isinstance(error, urllib.error.URLError) else error).__name__
 
 
-def _posted(answer: Mapping[str, Any]) -> Posted:
+def _place(answer: Mapping[str, Any]) -> Place:
     channel_id, ts = answer.get("channel"), answer.get("ts")
     if not isinstance(channel_id, str) or not isinstance(ts, str):
         raise AnswerLost("Slack's answer does not say where the message is")
-    return Posted(channel_id, ts)
+    return Place(channel_id, ts)
+
+
+def _content(effect: Effect) -> dict[str, Any]:
+    return {
+        "text": effect.message["text"],
+        "blocks": [*effect.message["blocks"], *_doubt(effect)],
+        "metadata": {
+            "event_type": METADATA_TYPE,
+            "event_payload": {"key": effect.key, "event": str(effect.event_id)},
+        },
+    }
+
+
+def repeats(effect: Effect) -> bool:
+    """Say whether posting it now may make a second copy of it."""
+    return effect.lost_answers > 0 and effect.place is None
 
 
 def _doubt(effect: Effect) -> list[dict[str, Any]]:
-    if not effect.lost_answers:
+    if not effect.may_repeat and not repeats(effect):
         return []
     text = "This may be a repeat: Slack's answer to an earlier try was lost."
     return [{"type": "context", "elements": [{"type": "plain_text", "text": text}]}]

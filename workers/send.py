@@ -4,22 +4,30 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
 
-from ledger import effects
-from ledger.effects import Effect
+from handlers.notifications.storm import render_storm
+from ledger import effects, line
+from ledger.effects import Effect, Place
 from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
 from workers.console import render
-from workers.post import AnswerLost, Busy, CannotLook, NotSent, Posted, Refused, Slack
+from workers.post import AnswerLost, Busy, CannotLook, Gone, NotSent, Refused, Slack, repeats
 from workers.report import Report, Span
 from workers.watch import RanTooLong, Watch
 
 LANES = 2
-# Threads of one process that may wait for Slack at a time: the others belong to the handlers. Two lanes keep no order
-# between the messages of a channel; each says when what it tells of happened.
+# Threads of one process that may wait for Slack at a time: the others belong to the handlers. A channel has one
+# message on its way at a time (`ledger.line`), so two lanes serve two channels.
+
+DRAIN_S = 60.0
+# After so long a lane is given back, whatever still waits: the sweeper rings again.
+
+REST_LIMIT_S = 2.0
+# How long a lane waits for a channel to be free. What takes longer is left to the sweeper.
 
 CALL_LIMIT_S = 20.0
 # For all that one effect asks of Slack. A time-out of sockets counts from byte to byte, and addresses come in dozens.
@@ -69,16 +77,31 @@ class Sender:
                 self._lanes.release()
 
     def _drain(self) -> int:
-        sent = 0
-        while not self._stopping.is_set() and self._send_next():
-            sent += 1
+        sent, until = 0, time.monotonic() + DRAIN_S
+        while not self._stopping.is_set() and time.monotonic() < until:
+            if self._send_next():
+                sent += 1
+            elif not self._rest():
+                break
         return sent
+
+    def _rest(self) -> bool:
+        """Wait until the next channel is free. Say whether there is one that is worth waiting for."""
+        if self._slack is None:
+            return False
+        with self._ledger.read() as db:
+            rest_s = line.free_in(db, time.time())
+        if rest_s is None or not 0 < rest_s <= REST_LIMIT_S:
+            return False
+        return not self._stopping.wait(rest_s)
 
     def _send_next(self) -> bool:
         token = secrets.token_hex(16)
         with self._watch.over(token, effects.beat):
             with self._ledger.write() as db:
-                effect = effects.claim_next(db, token=token, now=time.time())
+                effect = line.claim_next(db, token=token, now=time.time(), in_line=self._slack is not None)
+                if effect is not None and "storm" in effect.message:
+                    effect = render_storm(db, effect)
             if effect is not None:
                 self._send(effect, token)
         return effect is not None
@@ -92,8 +115,9 @@ class Sender:
         """Send it and record what came of it. Give the word for that: see `config.metrics.EFFECT_OUTCOMES`."""
         if self._slack is None:
             print(render(effect), flush=True)  # noqa: T201  # the console is where it is sent to
-            self._record(lambda db: effects.mark_kept(db, effect, token=token, now=time.time()))
-            return "kept"
+        if self._slack is None or (effect.parent is not None and effect.thread is None):
+            # A line for a thread is never alone in the channel, where nobody knows what it belongs to.
+            return self._kept(effect, token)
         try:
             posted, outcome = self._call(self._slack, effect)
         except AnswerLost as error:
@@ -101,12 +125,14 @@ class Sender:
         except Busy as error:
             self._wait(effect, token, error)
             return "paused"
+        except Gone as error:
+            return self._gone(effect, token, error)
         except NotSent as error:
             return self._failed(effect, token, error)
-        self._sent(effect, token, posted)
+        self._sent(effect, token, posted, outcome)
         return outcome
 
-    def _call(self, slack: Slack, effect: Effect) -> tuple[Posted, str]:
+    def _call(self, slack: Slack, effect: Effect) -> tuple[Place, str]:
         try:
             with self._watch.limit(self._call_limit_s):
                 found = self._found(slack, effect)
@@ -114,12 +140,11 @@ class Sender:
         except RanTooLong:
             raise AnswerLost(f"no answer within {self._call_limit_s:g} s") from None
 
-    def _found(self, slack: Slack, effect: Effect) -> Posted | None:
+    def _found(self, slack: Slack, effect: Effect) -> Place | None:
         """Look for a message whose answer was lost, before it is sent again."""
-        if not effect.lost_answers:
+        if not effect.lost_answers or effect.place is not None or "user" in effect.message:
             return None
-        with self._ledger.read() as db:
-            channel_id = effects.channel_id(db, effect.channel)
+        channel_id = effect.thread.channel_id if effect.thread else self._channel_id(effect)
         try:
             return slack.find(effect, channel_id or effect.channel)
         except AnswerLost as error:
@@ -130,45 +155,75 @@ class Sender:
             )
             return None
 
-    def _record(self, work: Callable[[Connection], bool]) -> bool:
-        return self._ledger.insist(work, for_s=INSIST_S)
+    def _channel_id(self, effect: Effect) -> str | None:
+        with self._ledger.read() as db:
+            return effects.channel_id(db, effect.channel)
 
-    def _sent(self, effect: Effect, token: str, posted: Posted) -> None:
+    def _record(self, effect: Effect, work: Callable[[Connection], bool]) -> bool:
+        def and_leave(db: Connection) -> bool:
+            held = work(db)
+            line.leave(db, effect.channel, time.time())
+            return held
+
+        return self._ledger.insist(and_leave, for_s=INSIST_S)
+
+    def _sent(self, effect: Effect, token: str, posted: Place, outcome: str) -> None:
         now = time.time()
+        # What was found may have been posted before it was to read as it does now: then it is changed next.
+        known = replace(effect, revision=-1) if outcome == "found" and effect.revision else effect
         held = self._record(
+            effect,
             lambda db: effects.mark_sent(
                 db,
-                effect,
+                known,
                 token=token,
                 channel_id=posted.channel_id,
                 ts=posted.ts,
                 now=now,
+                repeats=outcome == "sent" and repeats(effect),
             ),
         )
         log.info("effect sent", **_known(effect), claim_held=held)
 
+    def _kept(self, effect: Effect, token: str) -> str:
+        self._record(effect, lambda db: effects.mark_kept(db, effect, token=token, now=time.time()))
+        return "kept"
+
+    def _gone(self, effect: Effect, token: str, error: Gone) -> str:
+        if effect.place is None:
+            return self._kept(effect, token)
+        self._record(effect, lambda db: effects.mark_gone(db, effect, token=token, now=time.time()))
+        log.warning("message is gone", **_known(effect), error=str(error), next="it is posted anew")
+        return "failed"
+
     def _lost(self, effect: Effect, token: str, error: AnswerLost) -> str:
+        if effect.place is not None:
+            return self._failed(effect, token, NotSent(str(error)))  # a change that is made twice is made once
         now = time.time()
         due_at = effect.schedule.next_due(now)
         if due_at is None:
-            self._record(lambda db: effects.mark_dead(db, effect, token=token, error=str(error), now=now))
+            self._record(effect, lambda db: effects.mark_dead(db, effect, token=token, error=str(error), now=now))
         else:
-            self._record(lambda db: effects.mark_ambiguous(db, effect, token=token, due_at=due_at, error=str(error)))
+            self._record(
+                effect, lambda db: effects.mark_ambiguous(db, effect, token=token, due_at=due_at, error=str(error))
+            )
         log.warning("effect ambiguous", **_known(effect), error=str(error), dead=due_at is None)
         return "dead" if due_at is None else "ambiguous"
 
     def _wait(self, effect: Effect, token: str, error: Busy) -> None:
         until = time.time() + error.after_s
-        self._record(lambda db: effects.pause_channel(db, effect, token=token, until=until))
+        self._record(effect, lambda db: effects.pause_channel(db, effect, token=token, until=until))
         log.info("channel paused", **_known(effect), after_s=error.after_s)
 
     def _failed(self, effect: Effect, token: str, error: NotSent) -> str:
         now = time.time()
         due_at = None if isinstance(error, Refused) else effect.schedule.next_due(now)
         if due_at is None:
-            self._record(lambda db: effects.mark_dead(db, effect, token=token, error=str(error), now=now))
+            self._record(effect, lambda db: effects.mark_dead(db, effect, token=token, error=str(error), now=now))
         else:
-            self._record(lambda db: effects.mark_failed(db, effect, token=token, due_at=due_at, error=str(error)))
+            self._record(
+                effect, lambda db: effects.mark_failed(db, effect, token=token, due_at=due_at, error=str(error))
+            )
         log.warning("effect failed", **_known(effect), error=str(error), dead=due_at is None)
         return "dead" if due_at is None else "failed"
 

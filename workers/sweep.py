@@ -19,6 +19,7 @@ from config.database import make_engine
 from config.errors import ConfigError
 from config.logs import configure_logs
 from config.metrics import Metrics, make_metrics
+from config.rules import rules_of
 from config.settings import load_settings
 from handlers.router import QUEUES, Router, load_router
 from ledger import overdue
@@ -164,6 +165,7 @@ def main() -> None:
     try:
         settings = load_settings(os.environ)
         configure_logs(development=settings.hookline_dev)
+        rules_of(settings)  # what cannot be used is named before anything runs by it
         engine = make_engine(settings, fsync=False)
         check_migrated(engine)
         ledger, broker, router = Ledger(engine), make_broker(settings), load_router()

@@ -18,6 +18,7 @@ from cli.dev.supervisor import BACKEND, Plan, supervise
 from cli.dev.valkey import prepare_valkey
 from config.database import make_engine
 from config.errors import ConfigError
+from config.rules import rules_of
 from config.seats import clear_seats, metrics_directory
 from config.settings import CHECKOUT, Settings, load_secrets, load_settings
 from handlers.errors import BrokenPlugin
@@ -51,6 +52,7 @@ def _run(environ: Mapping[str, str]) -> None:
     started = time.monotonic()
     os.umask(PRIVATE_UMASK)
     settings = load_settings(environ)
+    rules_of(settings)
     commands = read_procfile(CHECKOUT / "Procfile")
     make_data_directory(settings.hookline_data_dir)
     with lock_data_directory(settings.hookline_data_dir) as lock:

@@ -1,22 +1,17 @@
 """One alert: a title, some facts, a link. Any text may go in; what comes out is harmless and within Slack's limits."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from config.rules import Rule
 from handlers.context import Context
-from handlers.notifications.harmless import escape, mrkdwn, plain
+from handlers.notifications import blocks
+from handlers.notifications.blocks import Block
+from handlers.notifications.harmless import escape, mrkdwn
+from handlers.payments.money import Money
+from ledger.effects import About
 from ledger.event import Event
-
-HEADER_CHARS = 140
-# Slack allows 150; it may count a character outside the Basic Multilingual Plane as two.
-
-MAX_FACTS = 10
-
-Block = dict[str, Any]  # as Slack's reference has it
-
-SAFE_URL = re.compile(r"https://[\w.~:/?#\[\]@!$&'()*+,;=%-]{1,2000}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,59 +30,117 @@ class Alert:
         title: what happened and how much it is about, in one line.
         facts: up to ten, by label; those without a value are left out.
         link: where to see more; left out if it is not a plain https address.
+        kind: which rule is for it (`config.rules.KINDS`); without one it is always posted, to the channel that is said.
+        money: what it is about, for the rule and for sums.
+        customer: who it is about, for those who count them.
+        code: the reason, as the provider has it.
 
     """
 
     title: str
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
     link: Link | None = None
+    kind: str | None = None
+    money: Money | None = None
+    customer: str | None = None
+    code: str | None = None
 
-    def post(self, event: Event, ctx: Context, *, key: str, channel: str) -> None:
-        """Plan the alert, once for ever under `key` (see `handlers.notifications.keys`)."""
-        ctx.post(event, key=key, channel=channel, text=self.text(event), blocks=self.blocks(event))
+    def post(self, event: Event, ctx: Context, *, key: str, channel: str | None = None) -> None:
+        """Plan the alert, once for ever under `key` (see `handlers.notifications.keys`), if its rule wants it."""
+        if self.kind is None:
+            ctx.plan(event, key=key, channel=channel or ctx.channels.engineering, message=self._message(event, None))
+            return
+        rule = ctx.rules.by_kind[self.kind]
+        if is_wanted(rule, self.money):
+            ctx.plan(
+                event,
+                key=key,
+                channel=rule.channel,
+                message=self._message(event, rule),
+                held_until=ctx.rules.due_at(rule, ctx.now),
+                about=about(rule, livemode=event.livemode, money=self.money, customer=self.customer, code=self.code),
+            )
+
+    def _message(self, event: Event, rule: Rule | None) -> dict[str, Any]:
+        told = {"text": self.text(event), "blocks": self.blocks(event)}
+        return named(called(told, rule), self.link)
 
     def text(self, event: Event) -> str:
         """Write the alert in one line: what a phone shows, and what a screen reader reads."""
         known = [f"{escape(label)}: {value}" for label, value in self._known()]
-        return " | ".join([mrkdwn(_titled(self.title, event)), *known])
+        return " | ".join([mrkdwn(titled(self.title, livemode=event.livemode)), *known])
 
     def _known(self) -> list[tuple[str, str]]:
-        harmless = [(label, mrkdwn(str(value))) for label, value in self.facts.items() if value is not None]
-        return [(label, value) for label, value in harmless if value]
+        return harmless_facts(self.facts)
 
     def blocks(self, event: Event) -> list[Block]:
-        """Lay the alert out in Slack's blocks.
-
-        By hand: slack_sdk's models take as long as the rest of a delivery. A test has them judge the result.
-        """
-        blocks: list[Block] = [{"text": _plain(_titled(self.title, event), HEADER_CHARS), "type": "header"}]
-        fields = [_mrkdwn(f"*{escape(label)}*\n{value}") for label, value in self._known()]
-        if len(fields) > MAX_FACTS:
-            message = f"an alert has {len(fields)} facts, and Slack takes {MAX_FACTS}"
-            raise ValueError(message)
-        if fields:
-            blocks.append({"fields": fields, "type": "section"})
-        if self.link and SAFE_URL.fullmatch(self.link.url):
-            text = _mrkdwn(f"<{escape(self.link.url)}|{mrkdwn(self.link.label)}>")
-            blocks.append({"text": text, "type": "section"})
-        blocks.append({"elements": _origin(event), "type": "context"})
-        return blocks
+        """Lay the alert out in Slack's blocks."""
+        made: list[Block] = [blocks.header(titled(self.title, livemode=event.livemode))]
+        if known := self._known():
+            made.append(blocks.fields(known))
+        link = blocks.link(self.link.url, self.link.label) if self.link else None
+        if link is not None:
+            made.append(blocks.mrkdwn_section(link))
+        made.append(_origin(event))
+        return made
 
 
-def _titled(title: str, event: Event) -> str:
-    return f"TEST: {title}" if event.livemode is False else title
+def titled(title: str, *, livemode: bool | None) -> str:
+    """Say in a title that no real money is meant."""
+    return f"TEST: {title}" if livemode is False else title
 
 
-def _origin(event: Event) -> list[Block]:
+def harmless_facts(facts: Mapping[str, str | int | None]) -> list[tuple[str, str]]:
+    """Make facts harmless, without those that are not known."""
+    harmless = [(label, mrkdwn(str(value))) for label, value in facts.items() if value is not None]
+    return [(label, value) for label, value in harmless if value]
+
+
+def is_wanted(rule: Rule, money: Money | None) -> bool:
+    """Say whether a rule wants something of this amount to be told."""
+    return rule.post and (money is None or rule.wants(money.units, money.currency))
+
+
+def about(
+    rule: Rule,
+    *,
+    livemode: bool | None,
+    money: Money | None,
+    customer: str | None,
+    code: str | None,
+) -> About:
+    """Say what a message is about, for storms: test money never mixes with real money."""
+    mode = {True: "live", False: "test", None: "any"}[livemode]
+    return About(
+        alike=f"{rule.kind}/{mode}",
+        fold_at=rule.fold_at,
+        amount=None if money is None else money.amount,
+        currency=None if money is None else money.currency.lower(),
+        customer=customer,
+        reason=code,
+    )
+
+
+def called(message: dict[str, Any], rule: Rule | None) -> dict[str, Any]:
+    """Call whom the rule says. Slack notifies them when the message is posted, and not when it is changed."""
+    if rule is None or rule.mention is None:
+        return message
+    first, *rest = message["blocks"]
+    text = f"{rule.mention} {message['text']}"
+    return {**message, "text": text, "blocks": [first, blocks.mrkdwn_section(rule.mention), *rest]}
+
+
+def named(message: dict[str, Any], link: Link | None) -> dict[str, Any]:
+    """Keep the address beside the message, for the list of a storm."""
+    if link is None:
+        return message
+    return {**message, "link": link.url, "name": link.url.rstrip("/").rpartition("/")[2]}
+
+
+def _origin(event: Event) -> Block:
     parts = [f"Hookline event {event.id}", event.external_id, event.type, event.account]
-    where = _plain(" · ".join(part for part in parts if part), 1000)
-    return [where] if event.livemode is not False else [where, _plain("TEST mode: no real money", HEADER_CHARS)]
+    where = " · ".join(part for part in parts if part)
+    return blocks.context(where) if event.livemode is not False else blocks.context(where, TEST_MODE)
 
 
-def _plain(text: str, max_chars: int) -> Block:
-    return {"emoji": False, "text": plain(text, max_chars), "type": "plain_text"}
-
-
-def _mrkdwn(text: str) -> Block:
-    # verbatim: Slack must not go looking for links, channels and people in what strangers wrote.
-    return {"text": text, "type": "mrkdwn", "verbatim": True}
+TEST_MODE = "TEST mode: no real money"

@@ -8,7 +8,11 @@ from ledger.event import Event
 
 def stripe_link(event: Event, page: str, object_id: str) -> Link:
     """Link to an object of the event's account and mode; `page` is `payments`, `disputes`, `payouts`, `customers`."""
-    account = [event.account] if event.account else []
-    mode = ["test"] if event.livemode is False else []
-    path = "/".join(quote(part, safe="") for part in [*account, *mode, page, object_id])
+    return page_link(event.account, event.livemode, page, object_id)
+
+
+def page_link(account: str | None, livemode: bool | None, page: str, object_id: str) -> Link:  # noqa: FBT001  # as it is in an event
+    """Link to an object of an account and mode."""
+    mode = ["test"] if livemode is False else []
+    path = "/".join(quote(part, safe="") for part in [*([account] if account else []), *mode, page, object_id])
     return Link("Open in Stripe", f"https://dashboard.stripe.com/{path}")

@@ -1,35 +1,111 @@
-"""Tells the finance team about a dispute, and until when it can be answered."""
+"""Disputes: one case each, from the first word of the customer's bank to the last."""
 
 from handlers.context import Context
-from handlers.notifications.alert import Alert
-from handlers.notifications.dashboard import stripe_link
+from handlers.notifications import cases
+from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
+from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DISPUTES, in_words, with_code
 from handlers.notifications.times import in_utc
+from handlers.payments.book import DISPUTE
+from handlers.payments.money import Money
 from handlers.payments.objects import Dispute
-from handlers.reading import read_object
+from handlers.reading import Snapshot, read
 from handlers.router import handler
 from ledger.event import Event
 
+STATES = {
+    "warning_needs_response": ("opened", "the bank asks, answer it"),
+    "warning_under_review": ("under review", "answered, the bank decides"),
+    "warning_closed": ("closed", "no dispute came of it"),
+    "needs_response": ("opened", "send evidence"),
+    "under_review": ("under review", "evidence submitted, the bank decides"),
+    "won": ("won", "the money is ours again"),
+    "lost": ("lost", "the money stays with the customer"),
+    "prevented": ("prevented", "settled before it became a dispute"),
+    "appeal_needs_response": ("appealed", "send evidence"),
+    "appeal_under_review": ("appealed", "evidence submitted, the network decides"),
+}
+# By Stripe's state: the title's word, and what it means for whoever reads it.
 
-@handler(source="stripe", types=["charge.dispute.created"], queue="notifications")
+NEEDS_US = frozenset({"warning_needs_response", "needs_response", "appeal_needs_response"})
+OVER = frozenset({"warning_closed", "won", "lost", "prevented"})
+
+
+@handler(source="stripe", types=["charge.dispute.*"], queue="notifications")
 def dispute(event: Event, ctx: Context) -> None:
-    """Tell each dispute once."""
-    opened = read_object(event, Dispute)
-    alert = Alert(
-        title=f"{_kind(opened)} opened: {opened.money.display()} ({in_words(opened.reason, DISPUTES)})",
+    """Keep one message for each dispute."""
+    snapshot = read(event, Snapshot[Dispute])
+    opened = snapshot.data.object
+    part = Part(
+        name="dispute",
+        standing=int(DISPUTE.standing(opened.status)),
+        created=snapshot.created,
+        rank=DISPUTE.rank(opened.status),
         facts={
-            "Send evidence by": in_utc(opened.due_by) or "no deadline given",
-            "Reason": with_code(opened.reason, DISPUTES),
-            "Status": opened.status.replace("_", " "),
-            "Payment": opened.payment_intent or opened.charge,
-            "Dispute": opened.id,
+            "id": opened.id,
+            "amount": opened.amount,
+            "currency": opened.currency,
+            "status": opened.status,
+            "reason": opened.reason,
+            "due_by": opened.due_by,
+            "payment": opened.payment_intent or opened.charge,
+            "customer": opened.customer,
+            "opened_at": opened.created or snapshot.created,
         },
-        link=stripe_link(event, "disputes", opened.id),
     )
-    alert.post(event, ctx, key=stripe_key(event, "dispute", opened.id), channel=ctx.channels.finance)
+    key = stripe_key(event, "dispute", opened.id)
+    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=_lines(event, opened))
 
 
-def _kind(opened: Dispute) -> str:
+def show(parts: Parts, whose: Whose) -> Face:
+    """Say how a dispute looks."""
+    it = parts["dispute"]
+    status, money = str(it["status"]), Money(it["amount"], it["currency"])
+    word, meaning = STATES.get(status, (status.replace("_", " "), status.replace("_", " ")))
     # An inquiry takes no money yet, and is often settled by an answer alone.
-    return "Inquiry" if opened.status.startswith("warning_") else "Dispute"
+    kind = "Inquiry" if status.startswith("warning_") else "Dispute"
+    needs_us = status in NEEDS_US
+    return Face(
+        title=f"{kind} {word}: {money.display()} ({in_words(it['reason'], DISPUTES)})",
+        status=meaning,
+        is_open=status not in OVER,
+        opened_at=it["opened_at"],
+        facts={
+            "Send evidence by": (in_utc(it["due_by"]) or "no deadline given") if needs_us else None,
+            "Customer": it["customer"],
+            "Reason": with_code(it["reason"], DISPUTES),
+            "Payment": it["payment"],
+            "Dispute": it["id"],
+        },
+        link=page_link(whose.account, whose.livemode, "disputes", it["id"]),
+        money=money,
+        customer=it["customer"],
+        code=it["reason"],
+        due_by=it["due_by"] if needs_us else None,
+    )
+
+
+KIND = Kind("dispute", show)
+
+
+def _lines(event: Event, it: Dispute) -> list[Line]:
+    amount = it.money.display()
+    by_state = {
+        "warning_under_review": "Answered. The bank decides now.",
+        "warning_closed": "Inquiry closed: no dispute came of it.",
+        "under_review": "Evidence submitted. The bank decides now.",
+        "won": f"Won: {amount} back.",
+        "lost": f"Lost: {amount} stay with the customer.",
+        "prevented": "Prevented: settled before it became a dispute.",
+        "appeal_needs_response": "Appealed: there is something to answer again.",
+        "appeal_under_review": "Appealed: evidence submitted. The network decides now.",
+    }
+    by_type = {
+        "charge.dispute.funds_withdrawn": f"{amount} taken from our Stripe balance.",
+        "charge.dispute.funds_reinstated": f"{amount} given back to our Stripe balance.",
+    }
+    lines = [Line(it.status, by_state[it.status])] if it.status in by_state else []
+    if event.type in by_type:
+        lines.append(Line(event.type.rpartition(".")[2], by_type[event.type]))
+    return lines

@@ -27,9 +27,13 @@ def failed_payment(event: Event, ctx: Context) -> None:
             "Payment": intent.id,
         },
         link=stripe_link(event, "payments", intent.id),
+        kind="failed_payment",
+        money=intent.money,
+        customer=_identity(intent),
+        code=code,
     )
     key = stripe_key(event, "failed_payment", intent.id, intent.failed_charge or _try(snapshot))
-    alert.post(event, ctx, key=key, channel=ctx.channels.finance)
+    alert.post(event, ctx, key=key)
 
 
 def _customer(intent: Intent) -> str:
@@ -38,6 +42,14 @@ def _customer(intent: Intent) -> str:
     details = (method.billing_details if method else None) or BillingDetails()
     known = [details.name, details.email or intent.receipt_email, intent.customer]
     return ", ".join(each for each in known if each) or "unknown"
+
+
+def _identity(intent: Intent) -> str | None:
+    """Name who is behind a payment, for counting customers: one name is not one customer."""
+    error = intent.last_payment_error
+    method = error.payment_method if error else None
+    details = (method.billing_details if method else None) or BillingDetails()
+    return intent.customer or details.email or intent.receipt_email or details.name
 
 
 def _try(snapshot: Snapshot[Intent]) -> str:

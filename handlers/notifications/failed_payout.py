@@ -1,30 +1,94 @@
-"""Tells the finance team about a payout that did not reach the bank account."""
+"""Payouts that did not reach the bank account: one case each, over when a later one to the same account arrives."""
+
+import json
+
+from sqlalchemy import select
 
 from handlers.context import Context
-from handlers.notifications.alert import Alert
-from handlers.notifications.dashboard import stripe_link
+from handlers.notifications import cases
+from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
+from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import PAYOUT_FAILURES, in_words, with_code
 from handlers.notifications.times import in_utc
+from handlers.payments.money import Money
 from handlers.payments.objects import Payout
-from handlers.reading import read_object
+from handlers.reading import Snapshot, read
 from handlers.router import handler
+from ledger import tables
 from ledger.event import Event
 
 
-@handler(source="stripe", types=["payout.failed"], queue="notifications")
+@handler(source="stripe", types=["payout.failed", "payout.paid"], queue="notifications")
 def failed_payout(event: Event, ctx: Context) -> None:
-    """Tell each failed payout once."""
-    payout = read_object(event, Payout)
-    alert = Alert(
-        title=f"Payout failed: {payout.money.display()} ({in_words(payout.failure_code, PAYOUT_FAILURES)})",
-        facts={
-            "Reason": with_code(payout.failure_code, PAYOUT_FAILURES),
-            "Stripe says": payout.failure_message,
-            "Was due": in_utc(payout.arrival_date),
-            "Bank account": payout.destination,
-            "Payout": payout.id,
-        },
-        link=stripe_link(event, "payouts", payout.id),
+    """Keep one message for each failed payout."""
+    snapshot = read(event, Snapshot[Payout])
+    if event.type == "payout.paid":
+        _heal(event, ctx, snapshot)
+    else:
+        _fail(event, ctx, snapshot)
+
+
+def _fail(event: Event, ctx: Context, snapshot: Snapshot[Payout]) -> None:
+    payout = snapshot.data.object
+    facts = {
+        "id": payout.id,
+        "amount": payout.amount,
+        "currency": payout.currency,
+        "destination": payout.destination,
+        "due": payout.arrival_date,
+        "code": payout.failure_code,
+        "message": payout.failure_message,
+        "opened_at": snapshot.created,
+    }
+    part = Part(name="payout", standing=0, created=snapshot.created, rank=0, facts=facts)
+    cases.enter(event, ctx, KIND, key=stripe_key(event, "failed_payout", payout.id), parts=[part])
+
+
+def _heal(event: Event, ctx: Context, snapshot: Snapshot[Payout]) -> None:
+    """Close what is open for this bank account: it takes money again.
+
+    A payout that arrived before the failure was heard of closes nothing; the next one does, a day later.
+    """
+    paid = snapshot.data.object
+    columns = (tables.cases.c.key, tables.cases.c.facets, tables.cases.c.opened_at)
+    statement = select(*columns).where(
+        tables.OPEN,
+        tables.cases.c.kind == KIND.name,
+        tables.cases.c.account == (event.account or ""),
+        tables.cases.c.livemode == event.livemode,
     )
-    alert.post(event, ctx, key=stripe_key(event, "failed_payout", payout.id), channel=ctx.channels.finance)
+    for row in ctx.db.execute(statement.order_by(tables.cases.c.key)).all():
+        failed = json.loads(row.facets)["parts"]["payout"]["facts"]
+        same = (failed["destination"], failed["currency"]) == (paid.destination, paid.currency)
+        if same and failed["id"] != paid.id and row.opened_at < snapshot.created:
+            amount = paid.money.display()
+            part = Part(name="later", standing=0, created=snapshot.created, rank=0, facts={"id": paid.id})
+            line = Line("healed", f"Healed: a later payout of {amount} to the same account arrived ({paid.id}).")
+            cases.enter(event, ctx, KIND, key=row.key, parts=[part], lines=[line])
+
+
+def show(parts: Parts, whose: Whose) -> Face:
+    """Say how a failed payout looks."""
+    it, healed = parts["payout"], "later" in parts
+    money = Money(it["amount"], it["currency"])
+    why = in_words(it["code"], PAYOUT_FAILURES)
+    return Face(
+        title=f"Payout failed{', later ones arrive' if healed else ''}: {money.display()} ({why})",
+        status="healed: the account takes payouts again" if healed else "the money is back in our Stripe balance",
+        is_open=not healed,
+        opened_at=it["opened_at"],
+        facts={
+            "Reason": with_code(it["code"], PAYOUT_FAILURES),
+            "Stripe says": it["message"],
+            "Was due": in_utc(it["due"]),
+            "Bank account": it["destination"],
+            "Payout": it["id"],
+        },
+        link=page_link(whose.account, whose.livemode, "payouts", it["id"]),
+        money=money,
+        code=it["code"],
+    )
+
+
+KIND = Kind("failed_payout", show)

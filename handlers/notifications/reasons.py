@@ -67,6 +67,29 @@ PAYOUT_FAILURES: Mapping[str, str] = {
     "no_account": "bank account not found",
 }
 
+FRAUD_TYPES: Mapping[str, str] = {
+    "card_never_received": "the card never arrived at its owner",
+    "fraudulent_card_application": "the card was applied for in another person's name",
+    "made_with_counterfeit_card": "a copied card was used",
+    "made_with_lost_card": "a lost card was used",
+    "made_with_stolen_card": "a stolen card was used",
+    "misc": "another kind of fraud",
+    "unauthorized_use_of_card": "the card's owner did not allow it",
+}
+
+REVIEWS: Mapping[str, str] = {
+    "acknowledged": "acknowledged",
+    "approved": "approved",
+    "canceled": "payment canceled",
+    "disputed": "it became a dispute",
+    "manual": "a person asked for it",
+    "payment_never_settled": "the payment never settled",
+    "redacted": "redacted",
+    "refunded": "refunded",
+    "refunded_as_fraud": "refunded as fraud",
+    "rule": "a rule of ours asked for it",
+}
+
 CODE = re.compile(r"[a-z0-9_]{1,60}")
 
 

@@ -24,7 +24,7 @@ def refund(event: Event, ctx: Context) -> None:
         what, alert = "canceled_refund", _told(event, made, f"Refund canceled: {made.money.display()}")
     else:
         what, alert = "refund", _told(event, made, f"Refund: {made.money.display()}")
-    alert.post(event, ctx, key=stripe_key(event, what, made.id), channel=ctx.channels.finance)
+    alert.post(event, ctx, key=stripe_key(event, what, made.id))
 
 
 def _failed(event: Event, made: Refund) -> Alert:
@@ -45,4 +45,7 @@ def _told(event: Event, made: Refund, title: str, *, failure: str | None = None)
             "Refund": made.id,
         },
         link=stripe_link(event, "payments", payment) if payment else None,
+        kind="refund" if failure is None else "failed_refund",
+        money=made.money,
+        code=made.failure_reason or made.reason,
     )

@@ -52,10 +52,7 @@ class Money:
     @property
     def places(self) -> int:
         """How many decimal places Stripe counts this currency in."""
-        code = self.currency.upper()
-        if code in WHOLE_UNITS:
-            return 0
-        return 3 if code in THOUSANDTHS else 2
+        return _places(self.currency.upper())
 
     @property
     def units(self) -> Decimal:
@@ -64,11 +61,25 @@ class Money:
 
     def display(self) -> str:
         """Write the amount for people, never rounded: `$49.00`, `¥500`, `KWD 5.120`."""
-        code = self.currency.upper()
-        return format_currency(self.units, code, format=self._pattern(code), locale=LOCALE, currency_digits=False)
+        return display(self.amount, self.currency)
 
-    def _pattern(self, code: str) -> str:
-        even = code in ALWAYS_EVEN and self.units == self.units.to_integral_value()
-        decimals = "" if even or not self.places else "." + "0" * self.places
-        gap = " " if get_currency_symbol(code, LOCALE)[-1].isalpha() else ""
-        return f"¤{gap}#,##0{decimals}"
+
+def display(amount: int, currency: str) -> str:
+    """Write an amount for people, or a sum of many, which may be larger than any single one."""
+    code = currency.upper()
+    units = Decimal(amount).scaleb(-_places(code))
+    return format_currency(units, code, format=_pattern(code, units), locale=LOCALE, currency_digits=False)
+
+
+def _places(code: str) -> int:
+    if code in WHOLE_UNITS:
+        return 0
+    return 3 if code in THOUSANDTHS else 2
+
+
+def _pattern(code: str, units: Decimal) -> str:
+    places = _places(code)
+    even = code in ALWAYS_EVEN and units == units.to_integral_value()
+    decimals = "" if even or not places else "." + "0" * places
+    gap = " " if get_currency_symbol(code, LOCALE)[-1].isalpha() else ""
+    return f"¤{gap}#,##0{decimals}"

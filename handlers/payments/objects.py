@@ -106,6 +106,13 @@ class EvidenceDetails(Shape):
     due_by: Seconds | None = None
 
 
+class Evidence(Shape):
+    """What is submitted against a dispute; Stripe fills in who the customer is."""
+
+    customer_name: Words = None
+    customer_email_address: Words = None
+
+
 class Dispute(Shape):
     """A customer's bank wants the money back."""
 
@@ -116,12 +123,20 @@ class Dispute(Shape):
     payment_intent: Reference | None = None
     reason: Name
     status: Name
+    created: Seconds | None = None
+    evidence: Evidence | None = None
     evidence_details: EvidenceDetails | None = None
 
     @property
     def money(self) -> Money:
         """What is disputed."""
         return Money(self.amount, self.currency)
+
+    @property
+    def customer(self) -> str | None:
+        """Who disputes, as far as Stripe knows."""
+        known = self.evidence or Evidence()
+        return ", ".join(each for each in (known.customer_name, known.customer_email_address) if each) or None
 
     @property
     def due_by(self) -> int | None:
@@ -144,3 +159,84 @@ class Payout(Shape):
     def money(self) -> Money:
         """What should have arrived."""
         return Money(self.amount, self.currency)
+
+
+class SubscriptionDetails(Shape):
+    """Which subscription an invoice is for, in newer versions of Stripe's API."""
+
+    subscription: Reference | None = None
+
+
+class InvoiceParent(Shape):
+    """What an invoice comes of, in newer versions of Stripe's API."""
+
+    subscription_details: SubscriptionDetails | None = None
+
+
+class Invoice(Shape):
+    """A bill, mostly of a subscription."""
+
+    id: Name
+    amount_due: Amount
+    amount_remaining: Amount | None = None
+    currency: Currency
+    customer: Reference | None = None
+    customer_name: Words = None
+    customer_email: Words = None
+    number: Words = None
+    status: Name | None = None
+    attempt_count: int = 0
+    next_payment_attempt: Seconds | None = None
+    subscription: Reference | None = None
+    parent: InvoiceParent | None = None
+    created: Seconds | None = None
+
+    @property
+    def its_subscription(self) -> str | None:
+        """The subscription's id, wherever this version of Stripe's API has it."""
+        details = self.parent.subscription_details if self.parent else None
+        return self.subscription or (details.subscription if details else None)
+
+    @property
+    def who(self) -> str | None:
+        """The customer, as people know them."""
+        return ", ".join(each for each in (self.customer_name, self.customer_email) if each) or self.customer
+
+
+class CancellationDetails(Shape):
+    """Why a subscription ended."""
+
+    reason: Name | None = None
+
+
+class Subscription(Shape):
+    """What is paid for again and again."""
+
+    id: Name
+    status: Name
+    latest_invoice: Reference | None = None
+    cancellation_details: CancellationDetails | None = None
+
+
+class EarlyFraudWarning(Shape):
+    """A card's bank thinks that a payment was not made by its owner."""
+
+    id: Name
+    charge: Reference | None = None
+    payment_intent: Reference | None = None
+    fraud_type: Name | None = None
+    actionable: bool
+    created: Seconds | None = None
+
+
+class Review(Shape):
+    """A payment that a person should look at."""
+
+    id: Name
+    charge: Reference | None = None
+    payment_intent: Reference | None = None
+    open: bool
+    reason: Name | None = None
+    opened_reason: Name | None = None
+    closed_reason: Name | None = None
+    created: Seconds | None = None

@@ -29,9 +29,10 @@ def failing_build(event: Event, ctx: Context) -> None:
             "Attempt": str(run.run_attempt),
         },
         link=Link("Open the run", run.html_url),
+        kind="failing_build",
     )
     key = github_key("failing_build", repository.id, run.id, run.run_attempt)
-    alert.post(event, ctx, key=key, channel=ctx.channels.engineering)
+    alert.post(event, ctx, key=key)
 
 
 def _on_default_branch(run: Run, repository: Repository) -> bool:

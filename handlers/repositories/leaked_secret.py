@@ -28,8 +28,9 @@ def leaked_secret(event: Event, ctx: Context) -> None:
         title=f"{title}: {kind} in {repository.full_name}",
         facts={"Kind": kind, "Still valid": found.validity, "Alert": f"#{found.number}"},
         link=Link("Open the alert", found.html_url) if found.html_url else None,
+        kind="leaked_secret",
     )
     # An alert can be reopened more than once; it is created only once, whatever its later updates say.
     again = found.updated_at if body.action == "reopened" else None
     key = github_key("leaked_secret", repository.id, found.number, body.action, again)
-    alert.post(event, ctx, key=key, channel=ctx.channels.engineering)
+    alert.post(event, ctx, key=key)

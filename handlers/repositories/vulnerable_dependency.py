@@ -36,10 +36,11 @@ def vulnerable_dependency(event: Event, ctx: Context) -> None:
             "Advisory": advisory.cve_id or advisory.ghsa_id,
         },
         link=Link("Open the alert", found.html_url) if found.html_url else None,
+        kind="vulnerable_dependency",
     )
     again = None if body.action == "created" else found.updated_at
     key = github_key("vulnerable_dependency", repository.id, found.number, body.action, again)
-    alert.post(event, ctx, key=key, channel=ctx.channels.engineering)
+    alert.post(event, ctx, key=key)
 
 
 def _fixed_in(found: Vulnerable) -> str:

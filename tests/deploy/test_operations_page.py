@@ -22,7 +22,8 @@ def test_the_table_holds_every_variable_with_its_default() -> None:
     secrets = dict.fromkeys((provider.secret_variable for provider in load_providers()), None)
     procfile = dict(IN_PROCFILE.findall((CHECKOUT / "Procfile").read_text()))
     expected = {name: "unset" if default is None else str(default) for name, default in (settings | secrets).items()}
-    expected |= procfile | {"HOOKLINE_DATA_DIR": "var/` in the checkout"}
+    in_the_checkout = {"HOOKLINE_DATA_DIR": "var/", "HOOKLINE_ALERTS": "config/alerts.toml"}
+    expected |= procfile | {name: f"{path}` in the checkout" for name, path in in_the_checkout.items()}
     assert {variable.name: variable.default for variable in page.variables()} == expected
 
 

@@ -14,7 +14,9 @@ Row = Mapping[str, Any]
 
 EVENTS = "SELECT id, source, external_id, dedupe_key, type, flaw, received_at FROM events"
 DELIVERIES = "SELECT id, event_id, handler, state, attempts, crashes, announcements, last_error FROM deliveries"
-EFFECTS = "SELECT id, event_id, key, state, attempts, lost_answers, last_error FROM effects"
+EFFECTS = """
+    SELECT id, event_id, key, state, attempts, lost_answers, last_error, folded_into, parent FROM effects
+"""
 BOOK = {
     "payments": "SELECT id, status, amount, amount_received, amount_refunded, latest_charge FROM payments",
     "refunds": "SELECT id, status, amount, payment_intent FROM refunds",

@@ -99,8 +99,8 @@ MUTANTS: Sequence[Mutant] = (
         name="posts-again-without-a-word",
         breaks="After a lost answer it posts again: it does not look first, and does not say that it may be a repeat.",
         changes=(
-            Change("workers/send.py", "if not effect.lost_answers:", "if True:"),
-            Change("workers/post.py", "if not effect.lost_answers:", "if True:"),
+            Change("workers/send.py", "if not effect.lost_answers or", "if True or"),
+            Change("workers/post.py", "if not effect.may_repeat and not repeats(effect):", "if True:"),
         ),
         fault="worker-killed-after-slacks-yes",
         clause="doubles are marked",

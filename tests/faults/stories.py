@@ -135,7 +135,8 @@ def dispute(draw: Random) -> Story:
         tell.stripe("charge.dispute.closed", *same, f"data.object.status={status}"),
     )
     row = {"table": "disputes", "id": case, "amount": amount, "status": status}
-    return Story(kind="dispute", webhooks=webhooks, rows=(row,), keys=(f"stripe/dispute/-/test/{case}",))
+    key = f"stripe/dispute/-/test/{case}"
+    return Story(kind="dispute", webhooks=webhooks, rows=(row,), keys=(key, f"{key}/under_review", f"{key}/{status}"))
 
 
 def payout(draw: Random) -> Story:

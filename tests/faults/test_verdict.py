@@ -9,8 +9,9 @@ from tests.faults.books import Books
 from tests.faults.record import Answer, read_facts
 from tests.faults.verdict import CLAUSES, REPEAT, Evidence, Expected, Post, judge
 
-PAID, BUILD, TALK = "evt_paid", "guid-of-a-build", "Ev_talk"
+PAID, BUILD, TALK, BACK = "evt_paid", "guid-of-a-build", "Ev_talk", "evt_back"
 DISPUTE_KEY, BUILD_KEY = "stripe/dispute/-/test/du_1", "github/failing_build/1/2/1"
+BACK_KEY, STORM_KEY = "stripe/refund/-/test/re_1", "storm/300"
 
 Tamper = Callable[[Evidence], Evidence]
 
@@ -28,7 +29,7 @@ def _answer(name: str, answer: str, **more: object) -> dict[str, object]:
 
 
 def honest() -> Evidence:
-    """Three webhooks, one of them sent twice: all was handled."""
+    """Four webhooks, one of them sent twice and one told in a storm: all was handled."""
     row = {"table": "disputes", "id": "du_1", "status": "won", "amount": 4900}
     facts = read_facts(
         [
@@ -44,18 +45,31 @@ def honest() -> Evidence:
             _line("attempt", TALK),
             _answer(TALK, "503"),
             _line("gave_up", TALK),
+            _story("refund", BACK, "stripe", keys=[BACK_KEY]),
+            _line("attempt", BACK),
+            _answer(BACK, "200", said="accepted", event=3),
         ],
     )
     return Evidence(
         facts=facts,
         answers=facts.answers,
         books=Books(
-            events=[_event(1, "stripe", PAID), _event(2, "github", BUILD)],
+            events=[_event(1, "stripe", PAID), _event(2, "github", BUILD), _event(3, "stripe", BACK)],
             deliveries=[_delivery(1, "payments.dispute"), _delivery(2, "repositories.failing_build")],
-            effects=[_effect(1, DISPUTE_KEY), _effect(2, BUILD_KEY, lost_answers=1)],
+            effects=[
+                _effect(1, DISPUTE_KEY),
+                _effect(2, BUILD_KEY, lost_answers=1),
+                _effect(3, STORM_KEY),
+                {**_effect(3, BACK_KEY), "id": 301, "folded_into": 300},
+            ],
             book=[dict(row)],
         ),
-        posts=[Post(DISPUTE_KEY, "won"), Post(BUILD_KEY, "failed"), Post(BUILD_KEY, f"failed. {REPEAT}")],
+        posts=[
+            Post(DISPUTE_KEY, "won"),
+            Post(BUILD_KEY, "failed"),
+            Post(BUILD_KEY, f"failed. {REPEAT}"),
+            Post(STORM_KEY, "1 refunds"),
+        ],
         expected=Expected(answers={"reset", "503"}),
     )
 
@@ -76,6 +90,8 @@ def _effect(event: int, key: str, *, state: str = "sent", lost_answers: int = 0)
         "state": state,
         "lost_answers": lost_answers,
         "last_error": None,
+        "folded_into": None,
+        "parent": None,
     }
 
 
@@ -152,7 +168,7 @@ def _with_another_effect(evidence: Evidence) -> Evidence:
 
 
 def _unsent(evidence: Evidence) -> Evidence:
-    return _books(evidence, effects=[_effect(1, DISPUTE_KEY, state="ambiguous"), evidence.books.effects[1]])
+    return _books(evidence, effects=[_effect(1, DISPUTE_KEY, state="ambiguous"), *evidence.books.effects[1:]])
 
 
 def _without_post(evidence: Evidence) -> Evidence:
@@ -161,6 +177,14 @@ def _without_post(evidence: Evidence) -> Evidence:
 
 def _with_another_post(evidence: Evidence) -> Evidence:
     return replace(evidence, posts=[*evidence.posts, Post("stripe/dispute/-/test/du_other", "?")])
+
+
+def _with_lost_storm(evidence: Evidence) -> Evidence:
+    return replace(evidence, posts=evidence.posts[:3])
+
+
+def _with_miscounted_storm(evidence: Evidence) -> Evidence:
+    return replace(evidence, posts=[*evidence.posts[:3], Post(STORM_KEY, "2 refunds")])
 
 
 def _with_unexplained_double(evidence: Evidence) -> Evidence:
@@ -199,6 +223,8 @@ TAMPERED: list[tuple[str, Tamper, str]] = [
     ("effects are the facts", _unsent, DISPUTE_KEY),
     ("every effect is posted", _without_post, DISPUTE_KEY),
     ("every effect is posted", _with_another_post, "du_other"),
+    ("every effect is posted", _with_lost_storm, BACK_KEY),
+    ("storms count right", _with_miscounted_storm, STORM_KEY),
     ("doubles are marked", _with_unexplained_double, DISPUTE_KEY),
     ("doubles are marked", _with_unmarked_double, BUILD_KEY),
     ("answers are expected", _with_500, "500"),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select
 from cli.sample import SAMPLED_AT, load_sample
 from handlers.context import Channels, Context
 from handlers.router import Handler, Router
+from ledger.effects import read_message
 from ledger.event import JSON, Event
 from ledger.store import Transaction
 from ledger.tables import deliveries, effects, events
@@ -71,9 +72,20 @@ class Desk:
         return event
 
     def posts(self) -> list[Post]:
-        """List what was planned, oldest first."""
-        rows = self.db.execute(select(effects).order_by(effects.c.id)).mappings()
-        return [Post(row["key"], row["channel"], **json.loads(row["message"])) for row in rows]
+        """List what was planned for channels, oldest first, as it reads now."""
+        return [post for _, post in self._planned(effects.c.parent.is_(None))]
+
+    def lines(self) -> dict[str, Post]:
+        """List what was planned for threads, by key."""
+        return {post.key: post for _, post in self._planned(effects.c.parent.is_not(None))}
+
+    def _planned(self, *conditions: Any) -> list[tuple[str | None, Post]]:
+        rows = self.db.execute(select(effects).where(*conditions).order_by(effects.c.id)).mappings()
+        told = [(row, read_message(row["message"])) for row in rows]
+        return [
+            (row["parent"], Post(row["key"], row["channel"], message["text"], message["blocks"]))
+            for row, message in told
+        ]
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         """List a table, in the order of its key."""

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, event, func, insert, select, update
 
 from handlers.router import QUEUES
-from ledger import claims, effects, overdue
+from ledger import claims, effects, line, overdue
 from ledger.append import Room, append
 from ledger.claims import Outcome
+from ledger.effects import About
 from ledger.event import DeliveryState, Receipt
 from ledger.overdue import HIGH_WATER
 from ledger.store import Ledger
@@ -107,7 +108,22 @@ def test_no_statement_of_the_hot_path_reads_all_of_history(ledger: Ledger) -> No
         claims.beat(db, ["t"])
         claims.settle(db, [Outcome(delivery=taken[0], state=DeliveryState.DONE)], token="t", now=time.time())
         claims.release(db, "t", now=time.time())
-        effects.claim_next(db, token="t", now=time.time())
+        its: dict[str, Any] = {
+            "event_id": 1,
+            "delivery_id": 1,
+            "message": {"text": "", "blocks": []},
+            "now": time.time() - 9,
+        }
+        for key in ("one", "two"):
+            about = About(alike="refund/live", fold_at=2)
+            effects.plan(db, key=key, channel="#finance", about=about, **its)
+        effects.plan(db, key="three", channel="#engineering", **its)
+        effects.show(db, key="four", channel="#engineering", **its)
+        effects.show(db, key="four", channel="#engineering", **(its | {"message": {"text": "new"}}))
+        for _ in range(3):
+            line.claim_next(db, token="t", now=time.time())
+        line.free_in(db, time.time())
+        line.leave(db, "#finance", time.time())
         overdue.announce_due(db, QUEUES, {"topic.run"}, time.time())
         overdue.announce_again(db, {"topic.run"}, time.time())
         overdue.deliveries_are_due(db, {"topic.run"}, time.time())
@@ -130,7 +146,7 @@ def _scans_of_postgresql(connection: Any, statement: str, parameters: Any) -> li
     return [
         f"{node['Node Type']} of {node.get('Index Name') or node.get('Relation Name')}"
         for node in _nodes(plan["Plan"])
-        if node["Node Type"] == "Seq Scan"
+        if (node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL)
         or (node.get("Index Name", SMALL[0]) not in SMALL and "Index Cond" not in node)
     ]
 
@@ -149,6 +165,10 @@ SMALL = (
     "ix_deliveries_queued",
     "ix_deliveries_running",
     "ix_effects_due",
+    "ix_effects_line",
     "ix_effects_sending",
     "taken",  # is made of those
+    "channels",
+    "pk_channels",
+    "storms",
 )

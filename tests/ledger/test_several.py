@@ -14,7 +14,7 @@ from sqlalchemy import URL, func, insert, select, update
 
 from config.database import make_engine
 from config.metrics import uncounted
-from ledger import claims, effects, overdue
+from ledger import claims, effects, line, overdue
 from ledger.again import retry_deliveries
 from ledger.event import Receipt
 from ledger.store import Ledger
@@ -110,10 +110,10 @@ def test_senders_take_one_effect_each_without_waiting_for_each_other(ledger: Led
     with ledger.write() as db:
         for key in "ab":
             effects.plan(
-                db, event_id=1, delivery_id=one, key=key, channel="#finance", message={"text": ""}, now=time.time()
+                db, event_id=1, delivery_id=one, key=key, channel=f"#{key}", message={"text": ""}, now=time.time()
             )
     with ledger.write() as db, another.write() as other_db:
-        taken = [effects.claim_next(each, token="t", now=time.time()) for each in (db, other_db, db, other_db)]
+        taken = [line.claim_next(each, token="t", now=time.time()) for each in (db, other_db, db, other_db)]
     assert [effect and effect.key for effect in taken] == ["a", "b", None, None]
 
 

@@ -53,9 +53,20 @@ def make_dispute(*overrides: str) -> Parcel:
     return make_parcel("stripe", "charge.dispute.created", *overrides)
 
 
+def make_build() -> Parcel:
+    """Make a build that failed: an alert to the engineers."""
+    run = SystemRandom().randrange(10**10, 10**11)
+    return make_parcel("github", "workflow_run.completed", f"workflow_run.id={run}")
+
+
 def make_payment() -> Parcel:
     """Make a payment: a row in the book and no alert."""
     return make_parcel("stripe", "payment_intent.succeeded")
+
+
+def make_spare() -> Parcel:
+    """Make an event that no handler of the product wants, for the handlers of tests."""
+    return make_parcel("stripe", "payout.paid", "type=product.created")
 
 
 def _external_id(source: str, webhook: Webhook) -> str:

@@ -8,9 +8,9 @@ from tests.system.slack_stand_in import SlackStandIn
 REPEAT = "This may be a repeat"
 
 
-def post_without_trouble(service: Service, sender: Sender) -> None:
-    """Post one alert: Slack's answer says which id the channel has, and that is what is searched."""
-    parcel = make_dispute()
+def post_without_trouble(service: Service, sender: Sender, parcel: Parcel | None = None) -> None:
+    """Post one alert, a dispute's if not told otherwise: Slack's answer says which id the channel has."""
+    parcel = parcel or make_dispute()
     sender.send(parcel)
     service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
 

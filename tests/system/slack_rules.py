@@ -1,4 +1,4 @@
-"""What Slack takes in a chat.postMessage, as far as we use it (docs.slack.dev, "chat.postMessage" and "Block Kit")."""
+"""What Slack takes in chat.postMessage, chat.update and chat.postEphemeral, as far as we use them (docs.slack.dev)."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -11,23 +11,43 @@ MAX_FIELDS = 10
 MAX_FIELD = 2_000
 MAX_ELEMENTS = 10
 MAX_ELEMENT = 3_000
+MAX_BUTTONS = 25
+MAX_BUTTON_TEXT = 75
+MAX_ACTION_ID = 255
+MAX_VALUE = 2_000
+MAX_URL = 3_000
 
-KNOWN = {"channel", "text", "blocks", "unfurl_links", "unfurl_media", "metadata"}
+CONTENT = {"channel", "text", "blocks", "metadata"}
+KNOWN = {
+    "chat.postMessage": CONTENT | {"unfurl_links", "unfurl_media", "thread_ts", "reply_broadcast"},
+    "chat.update": CONTENT | {"ts"},
+    "chat.postEphemeral": {"channel", "text", "user"},
+}
 
 Json = Mapping[str, Any]
 
 
-def problem_with(arguments: Json, channels: Collection[str]) -> str | None:
+def problem_with(method: str, arguments: Json, channels: Collection[str]) -> str | None:
     """Give Slack's word for what is wrong with a message, or None. An argument that we never use is wrong, too."""
-    text = arguments.get("text")
-    if not arguments.keys() <= KNOWN or arguments.get("unfurl_links") or arguments.get("unfurl_media"):
+    if not arguments.keys() <= KNOWN[method] or arguments.get("unfurl_links") or arguments.get("unfurl_media"):
         return "invalid_arguments"
     if arguments.get("channel") not in channels:
         return "channel_not_found"
+    if method == "chat.postEphemeral":
+        return _problem_with_text(arguments) or (
+            None if str(arguments.get("user")).startswith("U") else "user_not_found"
+        )
+    return _problem_with_text(arguments) or _problem_with_content(arguments)
+
+
+def _problem_with_text(arguments: Json) -> str | None:
+    text = arguments.get("text")
     if not isinstance(text, str) or not text:
         return "no_text"
-    if len(text) > MAX_TEXT:
-        return "msg_too_long"
+    return "msg_too_long" if len(text) > MAX_TEXT else None
+
+
+def _problem_with_content(arguments: Json) -> str | None:
     if not _is_metadata(arguments.get("metadata")):
         return "invalid_metadata_format"
     return "invalid_blocks" if list(_block_problems(arguments.get("blocks", []))) else None
@@ -78,6 +98,29 @@ def _context(block: Json) -> Iterator[str]:
         yield from _text(element, MAX_ELEMENT)
 
 
+def _actions(block: Json) -> Iterator[str]:
+    elements = block["elements"]
+    if not 0 < len(elements) <= MAX_BUTTONS:
+        yield "actions have one to 25 elements"
+    ids = [element["action_id"] for element in elements]
+    if len(set(ids)) < len(ids):
+        yield "two elements of one action_id"
+    for element in elements:
+        yield from _button(element)
+
+
+def _button(element: Json) -> Iterator[str]:
+    if element["type"] != "button" or not element.keys() <= {"type", "action_id", "text", "value", "url", "style"}:
+        yield "only buttons are used here"
+    yield from _text(element["text"], MAX_BUTTON_TEXT, {"plain_text"})
+    if not 0 < len(element["action_id"]) <= MAX_ACTION_ID or len(element.get("value", "")) > MAX_VALUE:
+        yield "action_id or value is too long"
+    if "url" in element and not (element["url"].startswith("https://") and len(element["url"]) <= MAX_URL):
+        yield "no link"
+    if element.get("style") not in (None, "primary", "danger"):
+        yield "no such style"
+
+
 def _text(text: Json, max_chars: int, types: Collection[str] = ("plain_text", "mrkdwn")) -> Iterator[str]:
     if text["type"] not in types:
         yield f"{text['type']} is not allowed here"
@@ -85,4 +128,4 @@ def _text(text: Json, max_chars: int, types: Collection[str] = ("plain_text", "m
         yield f"{len(text['text'])} characters of {max_chars}"
 
 
-_CHECKS = {"header": _header, "section": _section, "context": _context}
+_CHECKS = {"header": _header, "section": _section, "context": _context, "actions": _actions}

@@ -1,7 +1,8 @@
 """Stands in for the Slack API on loopback: as strict as the real one where we use it, and as troublesome if told so.
 
-Sources: docs.slack.dev, "chat.postMessage", "conversations.history", "Block Kit", "Rate limits"; slack_sdk 3.47.0,
-which posts messages as JSON and asks for history with a form.
+Sources: docs.slack.dev, "chat.postMessage", "chat.update", "chat.postEphemeral", "conversations.history",
+"conversations.replies", "Block Kit", "Rate limits"; slack_sdk 3.47.0, which posts messages as JSON and asks for
+history with a form.
 """
 
 import json
@@ -9,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +25,12 @@ CHANNELS = {FINANCE: "C0QKFINAN1", ENGINEERING: "C0QKENGIN1"}
 
 HOLD_S = 60.0
 
+BETWEEN_POSTS_S = 0.9
+# "Generally 1 message per second per channel": who posts faster is told to wait.
+
+TELLING = {"chat.postMessage", "chat.update", "chat.postEphemeral"}
+LOOKING = {"conversations.history", "conversations.replies"}
+
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -36,8 +43,10 @@ class Post:
 
     channel: str  # its name
     ts: str
-    arguments: Arguments
+    arguments: Arguments  # as it reads now
     visible: bool = True  # in the channel's history
+    thread_ts: str | None = None  # of the message that it is a reply to
+    changes: int = 0  # how often it was changed
 
     @property
     def text(self) -> str:
@@ -65,7 +74,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Trouble:
-    """What goes wrong with one call of chat.postMessage.
+    """What goes wrong with one call that posts or changes a message.
 
     Attributes:
         status: answer with this instead of posting.
@@ -102,6 +111,10 @@ class SlackStandIn:
         self._lock = threading.Lock()
         self._held: list[Trouble] = []
         self._busy: dict[str, tuple[float, int]] = {}
+        self._posted_at: dict[str, float] = {}
+        self.whispers: list[Arguments] = []
+        self.too_fast = 0
+        self.between_posts_s = BETWEEN_POSTS_S
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._last_ts = 0.0
@@ -147,6 +160,15 @@ class SlackStandIn:
     def posts_about(self, text: str) -> list[Post]:
         return [post for post in self.posts if text in post.says]
 
+    def replies_to(self, post: Post) -> list[Post]:
+        """Give what is in a message's thread."""
+        return [each for each in self.posts if each.thread_ts == post.ts]
+
+    def delete(self, post: Post) -> None:
+        """Delete a message, as a person may."""
+        with self._lock:
+            self.posts = [each for each in self.posts if each.ts != post.ts]
+
     def calls_of(self, method: str, *, status: int | None = None) -> list[Call]:
         return [call for call in self.calls if call.method == method and status in (None, call.status)]
 
@@ -157,8 +179,8 @@ class SlackStandIn:
         if problem is not None:
             self.refused.append((problem, arguments))
             self._reply(request, method, arguments, {"ok": False, "error": problem})
-        elif method == "chat.postMessage":
-            self._post(request, arguments)
+        elif method in TELLING:
+            self._tell(request, method, arguments)
         elif method == "auth.test":
             answer = {"ok": True, "team": "Acme", "user": "hookline"}
             self._note(method, arguments, 200)
@@ -173,48 +195,79 @@ class SlackStandIn:
             return {}, "invalid_auth"
         if method == "auth.test":
             return {}, None
-        if method == "chat.postMessage" and content_type == JSON_TYPE:
+        if method in TELLING and content_type == JSON_TYPE:
             arguments = json.loads(body)
-            return arguments, problem_with(arguments, CHANNELS)
-        if method == "conversations.history" and content_type == FORM_TYPE:
+            return arguments, self._problem_with(method, arguments)
+        if method in LOOKING and content_type == FORM_TYPE:
             question = dict(parse_qsl(body.decode(), strict_parsing=True))
             return question, None if question.get("channel") in CHANNELS.values() else "channel_not_found"
-        return {}, "unknown_method" if method not in {
-            "chat.postMessage",
-            "conversations.history",
-        } else "invalid_arguments"
+        return {}, "invalid_arguments" if method in TELLING | LOOKING else "unknown_method"
 
-    def _post(self, request: "_Request", arguments: Arguments) -> None:
-        trouble = self._trouble_with(arguments["channel"])
-        post = self._take(arguments, visible=trouble.visible) if trouble.takes else None
+    def _problem_with(self, method: str, arguments: Arguments) -> str | None:
+        # chat.update takes nothing but a channel's id.
+        channels = CHANNELS.values() if method == "chat.update" else [*CHANNELS, *CHANNELS.values()]
+        if problem := problem_with(method, arguments, channels):
+            return problem
+        known = {(post.channel, post.ts) for post in self.posts}
+        where = _name_of(arguments["channel"])
+        if method == "chat.update" and (where, arguments.get("ts")) not in known:
+            return "message_not_found"
+        if "thread_ts" in arguments and (where, arguments["thread_ts"]) not in known:
+            return "thread_not_found"
+        return None
+
+    def _tell(self, request: "_Request", method: str, arguments: Arguments) -> None:
+        trouble = self._trouble_with(_name_of(arguments["channel"]))
+        post = self._take(method, arguments, visible=trouble.visible) if trouble.takes else None
         trouble.reached.set()
         if trouble.hold:
             trouble.release.wait(HOLD_S)
         if not trouble.answers:
-            self._note("chat.postMessage", arguments, 0)
+            self._note(method, arguments, 0)
         elif post is None:
             headers = {"Retry-After": str(trouble.retry_after_s)} if trouble.retry_after_s else {}
             content = {"ok": False, "error": "ratelimited" if trouble.retry_after_s else "internal_error"}
-            self._note("chat.postMessage", arguments, trouble.status)
+            self._note(method, arguments, trouble.status)
             request.reply(trouble.status, headers, content)
         else:
-            self._reply(request, "chat.postMessage", arguments, _receipt(post))
+            self._reply(request, method, arguments, _receipt(post))
 
     def _trouble_with(self, channel: str) -> Trouble:
         with self._lock:
             until, after_s = self._busy.get(channel, (0.0, 0))
-            if time.monotonic() < until:
+            now = time.monotonic()
+            if now < until:
                 return Trouble(status=429, retry_after_s=after_s)
+            if now < self._posted_at.get(channel, 0.0) + self.between_posts_s:
+                self.too_fast += 1
+                return Trouble(status=429, retry_after_s=1)
+            self._posted_at[channel] = now
             trouble = self.trouble.popleft() if self.trouble else Trouble(takes=True)
             self._held.append(trouble)
             return trouble
 
-    def _take(self, arguments: Arguments, *, visible: bool) -> Post:
+    def _take(self, method: str, arguments: Arguments, *, visible: bool) -> Post:
         with self._lock:
+            channel = _name_of(arguments["channel"])
+            if method == "chat.update":
+                return self._change(channel, arguments)
             self._last_ts = max(time.time(), self._last_ts + 0.000001)
-            post = Post(channel=arguments["channel"], ts=f"{self._last_ts:.6f}", arguments=arguments, visible=visible)
-            self.posts.append(post)
+            thread_ts = arguments.get("thread_ts")
+            ts = f"{self._last_ts:.6f}"
+            post = Post(channel=channel, ts=ts, arguments=arguments, visible=visible, thread_ts=thread_ts)
+            if method == "chat.postEphemeral":
+                self.whispers.append(arguments)
+            else:
+                self.posts.append(post)
             return post
+
+    def _change(self, channel: str, arguments: Arguments) -> Post:
+        (place,) = (
+            number for number, post in enumerate(self.posts) if (post.channel, post.ts) == (channel, arguments["ts"])
+        )
+        old = self.posts[place]
+        self.posts[place] = replace(old, arguments={**old.arguments, **arguments}, changes=old.changes + 1)
+        return self.posts[place]
 
     def _history(self, question: Arguments) -> dict[str, Any]:
         if question.get("include_all_metadata") not in ("1", "true"):
@@ -223,7 +276,11 @@ class SlackStandIn:
         found = [
             {"type": "message", "ts": post.ts, "text": post.text, "metadata": post.arguments["metadata"]}
             for post in reversed(self.posts)
-            if CHANNELS[post.channel] == question["channel"] and post.visible and float(post.ts) > oldest
+            if CHANNELS[post.channel] == question["channel"]
+            and post.visible
+            and float(post.ts) > oldest
+            # What is in a thread is not in the channel's history, but where it was broadcast.
+            and (question.get("ts") in (post.ts, post.thread_ts) if "ts" in question else _in_channel(post))
         ]
         start = int(question.get("cursor", 0))
         end = start + min(self.page_size, int(question.get("limit", 100)))
@@ -236,6 +293,14 @@ class SlackStandIn:
 
     def _note(self, method: str, arguments: Arguments, status: int) -> None:
         self.calls.append(Call(method=method, arguments=arguments, at=time.monotonic(), status=status))
+
+
+def _name_of(channel: str) -> str:
+    return next((name for name, its_id in CHANNELS.items() if its_id == channel), channel)
+
+
+def _in_channel(post: Post) -> bool:
+    return post.thread_ts is None or bool(post.arguments.get("reply_broadcast"))
 
 
 def _receipt(post: Post) -> dict[str, Any]:

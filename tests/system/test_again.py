@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from tests.system.conftest import House, MakeService
-from tests.system.parcel import make_dispute, make_parcel
+from tests.system.parcel import make_dispute, make_spare
 from tests.system.sender import Sender
 from tests.system.slack_stand_in import SlackStandIn
 
@@ -16,7 +16,7 @@ from handlers.errors import GiveUp
 from handlers.router import handler
 
 
-@handler(source="stripe", types=["payout.paid"])
+@handler(source="stripe", types=["product.created"])
 def payout(event, ctx):
     raise GiveUp("nobody has written this yet")
 """
@@ -25,7 +25,7 @@ WORKS = """
 from handlers.router import handler
 
 
-@handler(source="stripe", types=["payout.paid"])
+@handler(source="stripe", types=["product.created"])
 def payout(event, ctx):
     ctx.post(event, key=f"paid:{event.external_id}", channel=ctx.channels.finance, text="A payout is paid", blocks=[])
 """
@@ -59,7 +59,7 @@ def test_a_dead_delivery_is_retried_when_its_handler_is_mended(
     service = service_with(handlers={"paid": GIVES_UP})
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     service.start()
-    parcel = make_parcel("stripe", "payout.paid")
+    parcel = make_spare()
     sender.send(parcel)
     service.wait_for(lambda: [row["state"] for row in service.ledger.deliveries(parcel.external_id)] == ["dead"])
     (dead,) = service.ledger.deliveries(parcel.external_id)

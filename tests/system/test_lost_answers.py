@@ -3,7 +3,7 @@
 import logging
 import time
 
-from tests.system.parcel import make_dispute
+from tests.system.parcel import make_build, make_dispute
 from tests.system.posting import REPEAT, messages_for, post_without_trouble
 from tests.system.sender import Sender
 from tests.system.service import Service
@@ -20,8 +20,9 @@ def test_what_slack_took_before_the_kill_is_found_or_else_posted_again_as_a_poss
 ) -> None:
     service.start()
     post_without_trouble(service, sender)
-    parcels = [make_dispute(), make_dispute()]
-    for parcel, visible in zip(parcels, [True, False], strict=True):  # each is on its way in a thread of its own
+    post_without_trouble(service, sender, make_build())
+    parcels = [make_dispute(), make_build()]
+    for parcel, visible in zip(parcels, [True, False], strict=True):  # each channel has one on its way
         trouble = slack.expect(Trouble(takes=True, visible=visible, hold=True))
         sender.send(parcel)
         assert trouble.reached.wait(30)
@@ -31,7 +32,12 @@ def test_what_slack_took_before_the_kill_is_found_or_else_posted_again_as_a_poss
     killed_at = time.monotonic()
     assert service["worker"].wait_for_end() != 0
     slack.release()
-    assert [row["state"] for row in service.ledger.rows("SELECT state FROM effects")] == ["sent", "sending", "sending"]
+    assert [row["state"] for row in service.ledger.rows("SELECT state FROM effects")] == [
+        "sent",
+        "sent",
+        "sending",
+        "sending",
+    ]
     service["worker"].start()
     service.wait_until_idle(timeout_s=FREED_S)
     log.info("all sent %.1f s after the kill", time.monotonic() - killed_at)

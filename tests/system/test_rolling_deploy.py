@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from ledger.migrate import make_config
-from tests.system.parcel import Parcel, make_parcel, make_payment
+from tests.system.parcel import Parcel, make_payment, make_spare
 from tests.system.sender import Sender
 from tests.system.service import Service, copy_checkout
 
@@ -22,7 +22,7 @@ HANDLER = '''
 from handlers.router import handler
 
 
-@handler(source="stripe", types=["payout.paid"])
+@handler(source="stripe", types=["product.created"])
 def {name}(event, ctx):
     pass
 '''
@@ -46,7 +46,7 @@ LEAVING, ARRIVING = "leaving.leaving", "arriving.arriving"
 
 
 def make_payout() -> Parcel:
-    return make_parcel("stripe", "payout.paid")
+    return make_spare()
 
 
 @pytest.fixture

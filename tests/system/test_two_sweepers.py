@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.system.conftest import MakeService
-from tests.system.parcel import make_parcel
+from tests.system.parcel import make_spare
 from tests.system.sender import Sender
 from tests.system.service import Service
 
@@ -25,7 +25,7 @@ from handlers.router import handler
 RUNS = os.environ["TEST_RUNS"]
 
 
-@handler(source="stripe", types=["payout.paid"])
+@handler(source="stripe", types=["product.created"])
 def flaky(event, ctx):
     ctx.db.execute(text("INSERT INTO tally VALUES (:delivery)"), {"delivery": ctx.delivery_id})
     runs = os.open(RUNS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -48,7 +48,7 @@ def test_three_sweepers_of_which_one_is_killed_again_and_again_have_nothing_hand
     service.start("valkey", "web", "worker", "sweeper", "sweeper.2", "sweeper.3")
 
     for _ in range(KILLS):
-        sender.send_all([make_parcel("stripe", "payout.paid") for _ in range(EVENTS // KILLS)])
+        sender.send_all([make_spare() for _ in range(EVENTS // KILLS)])
         service["sweeper"].kill()
         service.start("sweeper")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.dev.waiting import descendants, members
 from tests.system.conftest import MakeService
-from tests.system.parcel import make_dispute, make_parcel, make_payment
+from tests.system.parcel import make_dispute, make_payment, make_spare
 from tests.system.posting import post_without_trouble
 from tests.system.sender import Sender
 from tests.system.service import Service
@@ -35,7 +35,7 @@ from handlers.router import handler
 RUNS = Path(os.environ["TEST_RUNS"])
 
 
-@handler(source="stripe", types=["payout.paid"])
+@handler(source="stripe", types=["product.created"])
 def hangs(event, ctx):
     ctx.db.execute(text("INSERT INTO tally VALUES (:delivery)"), {"delivery": ctx.delivery_id})
     first = not RUNS.exists()
@@ -78,7 +78,7 @@ def test_sigterm_gives_back_what_hangs_also_while_the_broker_is(
     service.start()
     post_without_trouble(service, sender)
     trouble = slack.expect(Trouble(takes=True, hold=True))
-    posting, hanging = make_dispute(), make_parcel("stripe", "payout.paid")
+    posting, hanging = make_dispute(), make_spare()
     sender.send(posting)
     assert trouble.reached.wait(30)
     sender.send(hanging)

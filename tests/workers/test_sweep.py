@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 
 from config.metrics import uncounted
 from handlers.router import QUEUES, Handler, Router
-from ledger import claims, effects
+from ledger import claims, effects, line
 from ledger.announce import EFFECTS_QUEUE
 from ledger.overdue import HIGH_WATER, SWEEP_LIMIT
 from ledger.rejections import KEPT, prune
@@ -290,7 +290,7 @@ def test_an_effect_whose_worker_died_while_sending_is_ambiguous(ledger: Ledger, 
             message={"text": ""},
             now=time.time(),
         )
-        assert effects.claim_next(db, token="worker", now=time.time()) is not None
+        assert line.claim_next(db, token="worker", now=time.time()) is not None
     sweep_for(sweeper, clock, 31)
     (effect,) = planned(ledger)
     assert (effect.state, effect.lost_answers, effect.failures) == ("ambiguous", 1, 1)
@@ -300,7 +300,7 @@ def test_an_effect_on_which_workers_die_for_three_days_is_dead(ledger: Ledger, s
     (one,) = store(ledger, new_event())
     with ledger.write() as db:
         effects.plan(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
-        assert effects.claim_next(db, token="worker", now=time.time() - 3 * 86_400) is not None
+        assert line.claim_next(db, token="worker", now=time.time() - 3 * 86_400) is not None
     sweep_for(sweeper, clock, 31)
     (effect,) = planned(ledger)
     assert effect.state == "dead"

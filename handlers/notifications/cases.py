@@ -1,0 +1,345 @@
+"""A case: one thing that needs somebody, in one message that changes as the case does, with its history in the thread.
+
+What is known of a case comes in parts, each from the events of one object. Of each part the greatest version counts,
+so the message is the same in the end whatever the order or number of arrivals. A version compares, in this order:
+a state that is never left before others; then when the event was created; then how far on the state is; then the
+event's id, which decides nothing but the same everywhere.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from handlers.context import Context
+from handlers.notifications import blocks
+from handlers.notifications.alert import TEST_MODE, Link, about, called, harmless_facts, is_wanted, named, titled
+from handlers.notifications.blocks import Block
+from handlers.notifications.harmless import escape, mrkdwn
+from handlers.notifications.keys import MAX_CHARS
+from handlers.notifications.times import in_utc
+from handlers.payments.money import Money
+from ledger.event import Event
+from ledger.store import insert_or_ignore
+from ledger.tables import cases, effects
+
+ACKNOWLEDGE, SNOOZE, REPLAY, OPEN_PAGE = "acknowledge", "snooze", "replay", "open"
+
+QUIET, OPEN, CLOSED = "quiet", "open", "closed"
+
+Facts = Mapping[str, Any]
+Parts = Mapping[str, Facts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one event says of one side of a case.
+
+    Attributes:
+        name: of the side: `dispute`, `invoice`, `subscription`.
+        standing: 1 where the state is never left, else 0.
+        created: when the event happened (Unix seconds).
+        rank: how far on the state is, within one second.
+        facts: what is known; JSON.
+
+    """
+
+    name: str
+    standing: int
+    created: int
+    rank: int
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is added to a case's thread, once under its name."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """How a case looks now.
+
+    Attributes:
+        title: what it is, how much it is about, and where it stands.
+        status: where it stands, in a few words.
+        is_open: somebody may still have to do something.
+        facts: up to nine, by label.
+        due_by: until when something has to be done (Unix seconds).
+        opened_at: since when it is so, as the provider says (Unix seconds).
+        code: the reason, as the provider has it.
+
+    """
+
+    title: str
+    status: str
+    is_open: bool
+    opened_at: int
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
+    link: Link | None = None
+    money: Money | None = None
+    customer: str | None = None
+    code: str | None = None
+    due_by: int | None = None
+
+
+Show = Callable[[Parts, "Whose"], Face | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Whose money a case is about."""
+
+    account: str | None
+    livemode: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of case.
+
+    Attributes:
+        name: of its rule (`config.rules.KINDS`).
+        show: says how a case of this kind looks, given its parts; None while there is nothing to tell.
+
+    """
+
+    name: str
+    show: Show
+
+
+def enter(
+    event: Event, ctx: Context, kind: Kind, *, key: str, parts: Sequence[Part], lines: Sequence[Line] = ()
+) -> None:
+    """Enter what an event says of a case; post its message, or change it where it is.
+
+    Args:
+        event: what says it.
+        ctx: the run.
+        kind: of the case.
+        key: the case's business key, and that of its message.
+        parts: what the event says; at least one.
+        lines: what it adds to the thread.
+
+    """
+    row = _take(event, ctx, kind, key)
+    known = _Known.read(row["facets"])
+    for part in parts:
+        known.take(part, event)
+    fresh = [line for line in lines if known.add(line, parts[0].created)]
+    face = kind.show(known.facts(), Whose(account=event.account, livemode=row["livemode"]))
+    if face is None:
+        _save(ctx, key, {"facets": known.written()})
+        return
+    row |= _columns(face, known) | {"event_id": event.id}
+    _save(ctx, key, {name: row[name] for name in _CHANGING} | {"facets": known.written()})
+    if not _is_told(ctx, key, kind, face):
+        return
+    _show(event, ctx, row, face, known)
+    # What came before there was anything to tell is told now.
+    for line in known.lines() if row["was"] == QUIET else fresh:
+        _tell_line(event, ctx, row, line)
+
+
+def refresh(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind) -> None:
+    """Change a case's message to what its row says now: because somebody did something with it."""
+    known = _Known.read(row["facets"])
+    face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"]))
+    if face is not None:
+        _show(event, ctx, row, face, known)
+
+
+def tell_in_thread(
+    event: Event, ctx: Context, row: Mapping[str, Any], *, name: str, text: str, broadcast: bool = False
+) -> None:
+    """Add a line of our own to a case's thread; broadcast, the channel sees it as well, and whoever is called by it."""
+    rule = ctx.rules.by_kind[row["kind"]]
+    message: dict[str, Any] = {"text": text, "blocks": [blocks.mrkdwn_section(text)]}
+    if broadcast:
+        message = called({**message, "broadcast": True}, rule)
+    ctx.plan(
+        event,
+        key=thread_key(row["key"], name),
+        parent=row["key"],
+        channel=row["channel"],
+        message=message,
+        held_until=ctx.rules.due_at(rule, ctx.now),
+    )
+
+
+def thread_key(key: str, name: str) -> str:
+    """Name one line in the thread of a case."""
+    whole = f"{key}/{name}"
+    return whole if len(whole) <= MAX_CHARS else sha256(whole.encode()).hexdigest()
+
+
+def take_row(ctx: Context, key: str) -> dict[str, Any] | None:
+    """Give a case's row, and hold it until the end of the transaction."""
+    row = ctx.db.execute(_TAKE, {"its_key": key}).mappings().first()
+    return None if row is None else dict(row)
+
+
+_TAKE = select(cases).where(cases.c.key == bindparam("its_key")).with_for_update()
+_TOLD = select(effects.c.id).where(effects.c.key == bindparam("its_key"))
+
+_CHANGING = (
+    "state",
+    "status",
+    "title",
+    "amount",
+    "currency",
+    "due_by",
+    "opened_at",
+    "changed_at",
+    "closed_at",
+    "event_id",
+)
+
+
+class _Known:
+    """All that is known of a case: its parts with their versions, and its lines."""
+
+    def __init__(self, parts: dict[str, Any], lines: dict[str, Any]) -> None:
+        self._parts = parts
+        self._lines = lines
+
+    @classmethod
+    def read(cls, facets: str) -> "_Known":
+        whole = json.loads(facets)
+        return cls(whole.get("parts", {}), whole.get("lines", {}))
+
+    def take(self, part: Part, event: Event) -> None:
+        """Keep a part, unless a greater version of it is known."""
+        version = [part.standing, part.created, part.rank, event.external_id]
+        known = self._parts.get(part.name)
+        if known is None or known["version"] < version:
+            self._parts[part.name] = {"version": version, "type": event.type, "facts": dict(part.facts)}
+
+    def add(self, line: Line, at: int) -> bool:
+        """Keep a line, unless it is known. Say whether it is new."""
+        if line.name in self._lines:
+            return False
+        self._lines[line.name] = {"text": line.text, "at": at}
+        return True
+
+    def facts(self) -> Parts:
+        return {name: part["facts"] for name, part in self._parts.items()}
+
+    def lines(self) -> list[Line]:
+        ordered = sorted(self._lines.items(), key=lambda item: (item[1]["at"], item[0]))
+        return [Line(name, line["text"]) for name, line in ordered]
+
+    def changed_at(self) -> int:
+        return max(int(part["version"][1]) for part in self._parts.values())
+
+    def origin(self) -> str:
+        """Name the event that has the last word."""
+        last = max(self._parts.values(), key=lambda part: part["version"][1:])
+        return f"{last['version'][3]} · {last['type']}"
+
+    def written(self) -> str:
+        return json.dumps({"parts": self._parts, "lines": self._lines}, sort_keys=True)
+
+
+def _take(event: Event, ctx: Context, kind: Kind, key: str) -> dict[str, Any]:
+    fresh = {
+        "key": key,
+        "kind": kind.name,
+        "account": event.account or "",
+        "livemode": event.livemode,
+        "state": QUIET,
+        "status": "",
+        "title": "",
+        "facets": "{}",
+        "opened_at": ctx.now,
+        "changed_at": ctx.now,
+        "channel": ctx.rules.by_kind[kind.name].channel,
+    }
+    ctx.db.execute(insert_or_ignore(ctx.db, cases), fresh)
+    row = dict(ctx.db.execute(_TAKE, {"its_key": key}).mappings().one())
+    return row | {"was": row["state"]}
+
+
+def _save(ctx: Context, key: str, values: Mapping[str, Any]) -> None:
+    ctx.db.execute(update(cases).where(cases.c.key == bindparam("its_key")).values(**values), {"its_key": key})
+
+
+def _columns(face: Face, known: _Known) -> dict[str, Any]:
+    return {
+        "state": OPEN if face.is_open else CLOSED,
+        "status": face.status,
+        "title": face.title,
+        "amount": face.money and face.money.amount,
+        "currency": face.money and face.money.currency,
+        "due_by": face.due_by if face.is_open else None,
+        "opened_at": face.opened_at,
+        "changed_at": known.changed_at(),
+        "closed_at": None if face.is_open else known.changed_at(),
+    }
+
+
+def _is_told(ctx: Context, key: str, kind: Kind, face: Face) -> bool:
+    """Say whether its rule wants it. What was told once is told on."""
+    wanted = is_wanted(ctx.rules.by_kind[kind.name], face.money)
+    return wanted or ctx.db.execute(_TOLD, {"its_key": key}).first() is not None
+
+
+def _show(event: Event, ctx: Context, row: Mapping[str, Any], face: Face, known: _Known) -> None:
+    rule = ctx.rules.by_kind[row["kind"]]
+    ctx.show(
+        event,
+        key=row["key"],
+        channel=row["channel"],
+        message=named(called(_message(row, face, known, ctx.allowed_users), rule), face.link),
+        held_until=ctx.rules.due_at(rule, ctx.now),
+        about=about(rule, livemode=row["livemode"], money=face.money, customer=face.customer, code=face.code),
+        stays_folded=not face.is_open,
+    )
+
+
+def _tell_line(event: Event, ctx: Context, row: Mapping[str, Any], line: Line) -> None:
+    tell_in_thread(event, ctx, row, name=line.name, text=mrkdwn(line.text))
+
+
+def _message(row: Mapping[str, Any], face: Face, known: _Known, users: Collection[str]) -> dict[str, Any]:
+    title = titled(face.title, livemode=row["livemode"])
+    facts = harmless_facts({"State": face.status, **face.facts})
+    made: list[Block] = [blocks.header(title), blocks.fields(facts)]
+    if done := _done(row):
+        made.append({"elements": [blocks.mrkdwn_text(each) for each in done], "type": "context"})
+    if buttons := _buttons(row, face, users):
+        made.append({"elements": buttons, "type": "actions"})
+    small = [" · ".join(part for part in (known.origin(), row["account"]) if part)]
+    made.append(blocks.context(*small, *([TEST_MODE] if row["livemode"] is False else [])))
+    text = " | ".join([mrkdwn(title), *(f"{escape(label)}: {value}" for label, value in facts)])
+    return {"text": text, "blocks": made}
+
+
+def _done(row: Mapping[str, Any]) -> list[str]:
+    """Say who has it in hand. Their ids were checked when they pressed."""
+    done = []
+    if row["acknowledged_by"]:
+        done.append(f"Acknowledged by <@{row['acknowledged_by']}>, {in_utc(int(row['acknowledged_at']))}")
+    if row["snoozed_until"] and row["state"] == OPEN:
+        done.append(f"Snoozed until {in_utc(int(row['snoozed_until']))}")
+    return done
+
+
+def _buttons(row: Mapping[str, Any], face: Face, users: Collection[str]) -> list[Block]:
+    """Offer what can be done. Without anybody who may press, only the link, which Slack opens by itself."""
+    made: list[Block | None] = []
+    if users and face.is_open:
+        if not row["acknowledged_by"]:
+            made.append(blocks.button("Acknowledge", action=ACKNOWLEDGE, value=row["key"], style="primary"))
+        made.append(blocks.button("Snooze 24 h", action=SNOOZE, value=row["key"]))
+    if face.link is not None:
+        made.append(blocks.link_button(face.link.label, action=OPEN_PAGE, url=face.link.url))
+    if users:
+        made.append(blocks.button("Replay", action=REPLAY, value=row["key"]))
+    return [each for each in made if each is not None]

@@ -1,0 +1,142 @@
+"""Invoices that cannot be collected, mostly of subscriptions: one case each, over when it is paid or given up."""
+
+from collections.abc import Mapping
+
+from handlers.context import Context
+from handlers.notifications import cases
+from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
+from handlers.notifications.dashboard import page_link
+from handlers.notifications.keys import stripe_key
+from handlers.notifications.times import in_utc
+from handlers.payments.money import Money
+from handlers.payments.objects import Invoice, Subscription
+from handlers.reading import Snapshot, read
+from handlers.router import handler
+from ledger.event import Event
+
+TROUBLE = ("invoice.payment_failed", "invoice.payment_action_required")
+END = ("invoice.paid", "invoice.voided", "invoice.marked_uncollectible")
+
+ENDED = {"paid": "paid", "void": "voided, nothing is owed", "uncollectible": "given up as uncollectible"}
+
+GIVEN_UP = frozenset({"canceled", "incomplete_expired"})
+FAILING = GIVEN_UP | {"past_due", "unpaid"}
+
+
+@handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
+def failing_invoice(event: Event, ctx: Context) -> None:
+    """Keep one message for each invoice that cannot be collected."""
+    snapshot = read(event, Snapshot[Invoice])
+    invoice = snapshot.data.object
+    status = invoice.status or ("paid" if event.type == "invoice.paid" else "open")
+    parts = [_part("invoice", snapshot.created, _facts(invoice, status), ended=status in ENDED, rank=_rank(invoice))]
+    if event.type in TROUBLE:
+        asks = event.type.endswith("action_required")
+        facts = {"asks": asks, "tries": invoice.attempt_count, "next": invoice.next_payment_attempt}
+        parts.append(_part("trouble", snapshot.created, facts, rank=_rank(invoice)))
+    key = stripe_key(event, KIND.name, invoice.id)
+    cases.enter(event, ctx, KIND, key=key, parts=parts, lines=_lines(event, invoice, status))
+
+
+@handler(
+    source="stripe", types=["customer.subscription.updated", "customer.subscription.deleted"], queue="notifications"
+)
+def failing_subscription(event: Event, ctx: Context) -> None:
+    """Say in the same message what became of the subscription."""
+    snapshot = read(event, Snapshot[Subscription])
+    subscription = snapshot.data.object
+    if subscription.latest_invoice is None or subscription.status not in FAILING:
+        return
+    facts = {"status": subscription.status}
+    over = subscription.status in GIVEN_UP
+    part = _part("subscription", snapshot.created, facts, ended=over, rank=int(subscription.status == "unpaid"))
+    line = Line(f"subscription_{subscription.status}", f"Subscription {_in_words(subscription.status)}.")
+    key = stripe_key(event, KIND.name, subscription.latest_invoice)
+    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
+
+
+def show(parts: Parts, whose: Whose) -> Face | None:
+    """Say how it looks; there is nothing to tell of an invoice that never failed."""
+    if "trouble" not in parts:
+        return None
+    it, trouble, status = parts["invoice"], parts["trouble"], str(parts["invoice"]["status"])
+    subscription = str(parts.get("subscription", {}).get("status", ""))
+    money = Money(it["amount"], it["currency"])
+    ended = ENDED.get(status)
+    over = subscription in GIVEN_UP
+    return Face(
+        title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}",
+        status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble)),
+        is_open=ended is None and not over,
+        opened_at=it["opened_at"],
+        facts={
+            "Customer": it["customer"],
+            "Tries": trouble["tries"] or None,
+            "Next try": in_utc(trouble["next"]) if ended is None and not over else None,
+            "Subscription": it["subscription"] and f"{it['subscription']}{_in_brackets(subscription)}",
+            "Invoice": it["number"] or it["id"],
+        },
+        link=page_link(whose.account, whose.livemode, "invoices", it["id"]),
+        money=money,
+        customer=it["customer"],
+        code="authentication_required" if trouble["asks"] else None,
+    )
+
+
+KIND = Kind("failing_subscription", show)
+
+
+def _part(name: str, created: int, facts: Mapping[str, object], *, ended: bool = False, rank: int = 0) -> Part:
+    return Part(name=name, standing=int(ended), created=created, rank=rank, facts=facts)
+
+
+def _rank(invoice: Invoice) -> int:
+    return invoice.attempt_count
+
+
+def _facts(invoice: Invoice, status: str) -> dict[str, object]:
+    owed = invoice.amount_remaining if status not in ENDED and invoice.amount_remaining else invoice.amount_due
+    return {
+        "id": invoice.id,
+        "amount": owed,
+        "currency": invoice.currency,
+        "customer": invoice.who,
+        "number": invoice.number,
+        "status": status,
+        "subscription": invoice.its_subscription,
+        "opened_at": invoice.created or 0,
+    }
+
+
+def _lines(event: Event, invoice: Invoice, status: str) -> list[Line]:
+    money = Money(invoice.amount_due, invoice.currency).display()
+    if event.type == "invoice.payment_failed":
+        return [Line(f"try_{invoice.attempt_count}", f"Try {invoice.attempt_count} failed.")]
+    if event.type == "invoice.payment_action_required":
+        return [Line("action_required", "The customer's bank wants them to confirm the payment.")]
+    words = {"paid": f"Healed: paid, {money}.", "void": "Voided.", "uncollectible": "Given up as uncollectible."}
+    return [Line(status, words[status])] if status in words else []
+
+
+def _what(it: Mapping[str, object]) -> str:
+    return "Subscription payment" if it["subscription"] else "Invoice"
+
+
+def _word(status: str, *, over: bool, asks: bool) -> str:
+    if status in ENDED:
+        return {"paid": "paid after all", "void": "voided", "uncollectible": "given up"}[status]
+    if over:
+        return "lost"
+    return "needs the customer" if asks else "failing"
+
+
+def _next(trouble: Mapping[str, object]) -> str:
+    return "Stripe tries again" if trouble["next"] else "Stripe does not try again"
+
+
+def _in_words(status: str) -> str:
+    return {"past_due": "past due", "incomplete_expired": "never began"}.get(status, status)
+
+
+def _in_brackets(subscription: str) -> str:
+    return f" ({_in_words(subscription)})" if subscription else ""

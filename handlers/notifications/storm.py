@@ -1,0 +1,162 @@
+"""Many alerts of one kind in one message: how many, how many customers, how much, why; and a list in its thread."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from handlers.notifications.blocks import Block, context, header, link, mrkdwn_section
+from handlers.notifications.harmless import mrkdwn
+from handlers.notifications.reasons import CODE
+from handlers.payments.money import display
+from ledger.effects import Effect, read_message, write_message
+from ledger.line import LIST
+from ledger.tables import effects
+
+NAMES: Mapping[str, str] = {
+    "dispute": "disputes",
+    "failed_payout": "failed payouts",
+    "suspicious_payment": "suspicious payments",
+    "failing_subscription": "failing subscriptions",
+    "failed_payment": "failed payments",
+    "failed_refund": "failed refunds",
+    "refund": "refunds",
+    "failing_build": "failing builds",
+    "leaked_secret": "leaked secrets",
+    "vulnerable_dependency": "vulnerable dependencies",
+    "health": "complaints about Hookline itself",
+}
+
+LISTED = 40
+LINES_PER_SECTION = 10
+# A section takes 3,000 characters, and a line has less than 300.
+
+SPLIT = 1_000_000
+# Sums are made of two parts: no amount that a column holds can make them too large for it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What a storm's alerts add up to.
+
+    Attributes:
+        sums: the amounts in their smallest units, by currency.
+        top_reason: the one that most of them give, and how many do.
+
+    """
+
+    count: int
+    customers: int
+    sums: Mapping[str, int]
+    top_reason: tuple[str, int] | None
+
+
+def render_storm(db: Connection, effect: Effect) -> Effect:
+    """Write a storm's message, or the list in its thread, as it must read now."""
+    is_list = effect.key.endswith(LIST)
+    root = _id_of(db, effect.key.removesuffix(LIST)) if is_list else effect.id
+    alike = str(effect.message["storm"])
+    total = add_up(db, root)
+    message = _list(db, root, total, alike) if is_list else _summary(total, alike)
+    message = {**message, "storm": alike}
+    db.execute(
+        update(effects).where(effects.c.id == effect.id).values(message=write_message(message, for_us_only=True))
+    )
+    return replace(effect, message=message)
+
+
+def add_up(db: Connection, root: int) -> Total:
+    """Add up what was folded into a message; the database does it, however many there are."""
+    # What belongs to a thread tells of nothing new.
+    mine = (effects.c.folded_into == root, effects.c.parent.is_(None))
+    count, customers = db.execute(
+        select(func.count(), func.count(effects.c.customer.distinct())).where(*mine),
+    ).one()
+    # Divided as whole numbers: the remainder is what is left, whatever a database does with negative ones.
+    parts = (func.sum(effects.c.amount // SPLIT), func.sum(effects.c.amount - (effects.c.amount // SPLIT) * SPLIT))
+    rows = db.execute(
+        select(effects.c.currency, *parts).where(*mine, effects.c.currency.is_not(None)).group_by(effects.c.currency)
+    )
+    sums = {currency: int(large) * SPLIT + int(small) for currency, large, small in rows}
+    reasons = (
+        select(effects.c.reason, func.count())
+        .where(*mine, effects.c.reason.is_not(None))
+        .group_by(effects.c.reason)
+        .order_by(func.count().desc(), effects.c.reason)
+        .limit(1)
+    )
+    top = db.execute(reasons).first()
+    return Total(
+        count=count,
+        customers=customers,
+        sums=dict(sorted(sums.items())),
+        top_reason=None if top is None else (top[0], top[1]),
+    )
+
+
+def sentence(total: Total, kind: str) -> str:
+    """Say it in one line: `214 failed payments, 38 customers, €12,480.00 and $9,310.50; top reason …`."""
+    parts = [f"{total.count:,} {NAMES.get(kind, 'alerts')}"]
+    if total.customers:
+        parts.append(f"{total.customers:,} customer{'' if total.customers == 1 else 's'}")
+    money = [display(amount, currency) for currency, amount in total.sums.items()]
+    if money:
+        parts.append(" and ".join(filter(None, [", ".join(money[:-1]), money[-1]])))
+    text = ", ".join(parts)
+    if total.top_reason is None:
+        return text
+    reason, count = total.top_reason
+    named = reason if CODE.fullmatch(reason) else "one that is unknown to us"
+    return f"{text}; top reason {named} {round(100 * count / total.count)} %"
+
+
+def _summary(total: Total, alike: str) -> dict[str, Any]:
+    kind, mode = _read(alike)
+    title = f"{mode}{sentence(total, kind)}"
+    blocks = [
+        header(f"{mode}{total.count:,} {NAMES.get(kind, 'alerts')}"),
+        mrkdwn_section(mrkdwn(sentence(total, kind), 600)),
+        context("Many at once, so this is one message. It counts on; the list is in the thread."),
+    ]
+    return {"text": mrkdwn(title, 600), "blocks": blocks}
+
+
+def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]:
+    kind, mode = _read(alike)
+    lines = list(_lines(db, root))
+    blocks: list[Block] = [
+        mrkdwn_section("\n".join(lines[start : start + LINES_PER_SECTION]))
+        for start in range(0, len(lines), LINES_PER_SECTION)
+    ]
+    more = total.count - len(lines)
+    if more > 0:
+        blocks.append(context(f"The largest {len(lines)}. {more:,} more: hookline alerts folded {root}"))
+    return {"text": f"{mode}The list of {total.count:,} {NAMES.get(kind, 'alerts')}", "blocks": blocks}
+
+
+def _lines(db: Connection, root: int) -> Iterator[str]:
+    columns = (effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason, effects.c.message)
+    mine = select(*columns).where(effects.c.folded_into == root, effects.c.parent.is_(None))
+    largest = mine.order_by(func.coalesce(effects.c.amount, 0).desc(), effects.c.id).limit(LISTED)
+    for amount, currency, customer, reason, message in db.execute(largest):
+        told = read_message(message)
+        money = display(amount, currency) if amount is not None and currency else None
+        name = mrkdwn(customer, 60) if customer else None
+        facts = [money, name, mrkdwn(reason, 60) if reason else None, _link(told)]
+        known = [each for each in facts if each]
+        yield "• " + (" · ".join(known) if known else str(told["text"])[:200])
+
+
+def _link(told: Mapping[str, Any]) -> str | None:
+    return link(told["link"], told.get("name", "open")) if "link" in told else None
+
+
+def _read(alike: str) -> tuple[str, str]:
+    kind, _, mode = alike.partition("/")
+    return kind, "TEST: " if mode == "test" else ""
+
+
+def _id_of(db: Connection, key: str) -> int:
+    found: int = db.execute(select(effects.c.id).where(effects.c.key == key)).scalar_one()
+    return found
