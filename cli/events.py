@@ -1,20 +1,36 @@
 """Look at events: what providers sent, and what became of it."""
 
 import os
-import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import NotDone
 from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
-from cli.moment import check_window, parse_moment
-from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Type, Until
-from cli.show import Column, View, long_time, note_cut, print_json, print_table, write_bytes
+from cli.listing import Listing, show_list
+from cli.moment import parse_moment
+from cli.options import (
+    DEFAULT_LIMIT,
+    Account,
+    Before,
+    ExternalId,
+    Handler,
+    Json,
+    Limit,
+    Since,
+    Source,
+    Type,
+    Until,
+)
+from cli.show import Column, View, long_time, print_json, write_bytes
 from cli.tail import tail
 from ledger.event import EventState
-from ledger.schedule import DAY_S
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.views import Position
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -38,35 +54,53 @@ def list_events(
     state: Annotated[
         EventState | None, typer.Option(metavar="STATE", help=f"Only events in this state: {', '.join(EventState)}.")
     ] = None,
+    handler: Handler = None,
+    account: Account = None,
+    external_id: ExternalId = None,
     since: Since = None,
     until: Until = None,
+    before: Before = None,
     limit: Limit = DEFAULT_LIMIT,
     as_json: Json = False,
 ) -> None:
-    """List events, newest first.
+    """List events, newest first: those of the last 24 h, unless --since says otherwise.
 
-    An event's state is the worst of its deliveries and effects. Times are in UTC.
-    Those that no handler wants are looked for in the last 24 h, unless --since
-    says otherwise.
+    What needs somebody (dead, failed, pending, unparseable) is listed however old
+    it is. An event's state is the worst of its deliveries and effects. Times are
+    in UTC. The next page begins where --before says.
 
     Examples:
+      hookline events list
       hookline events list --state dead
-      hookline events list --source stripe --type 'charge.*' --since 24h
-      hookline events list --since 7d --until 24h --limit 500 --json
+      hookline events list --source stripe --type 'charge.*' --since 7d
+      hookline events list --external-id evt_1Q
+      hookline events list --since all --before 4211
+      hookline events list --since 7d --until 24h --limit 100000 --json > events.jsonl
     """
     from ledger import views
+    from ledger.views.events import FEW
 
-    check_window(since, until)
-    if state == EventState.UNHANDLED and since is None:
-        since = (time.time() if until is None else until) - DAY_S
-    wanted = views.Filter(source=source, type=type_, state=state, since=since, until=until, limit=limit)
-    with reading(os.environ) as db:
-        found = views.list_events(db, wanted)
-    if as_json:
-        print_json(found)
-    else:
-        print_table([_with_handlers(view) for view in found], COLUMNS, nothing="no events match")
-        note_cut(found, limit)
+    wanted = views.Filter(
+        source=source,
+        type=type_,
+        state=state,
+        handler=handler,
+        account=account,
+        external_id=external_id,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    listing = Listing("events", views.page_of_events, _position, COLUMNS, _with_handlers)
+    bounded = state not in FEW and external_id is None
+    show_list(os.environ, listing, wanted, before=before, bounded=bounded, as_json=as_json)
+
+
+def _position(db: "Connection", address: str) -> "Position | None":
+    from ledger import views
+
+    event_id = views.find_event(db, address)
+    return None if event_id is None else views.position_of_event(db, event_id)
 
 
 @events_app.command("get")
