@@ -7,7 +7,7 @@ is found by the new one just as well.
 from alembic import op
 
 revision = "0008"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
