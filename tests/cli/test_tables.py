@@ -77,6 +77,11 @@ effect 1  #finance  dead
 
 headers
   user-agent: test
+
+body
+  {{
+    "id": 1
+  }}
 """
 
 
