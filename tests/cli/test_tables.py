@@ -59,20 +59,20 @@ by source
   slack         1  ██████
 
 by type
-  github secret_scanning_alert.created          1  ████████████████████
-  github workflow_run.completed                 1  ████████████████████
-  slack app_mention                             1  ████████████████████
-  stripe charge.dispute.created                 1  ████████████████████
-  stripe payment_intent.payment_failed          1  ████████████████████
-  stripe unknown                                1  ████████████████████
+  github secret_scanning_alert.created        1  ████████████████████
+  github workflow_run.completed               1  ████████████████████
+  slack app_mention                           1  ████████████████████
+  stripe charge.dispute.created               1  ████████████████████
+  stripe payment_intent.payment_failed        1  ████████████████████
+  stripe unknown                              1  ████████████████████
 
 by state
-  dead                1  ████████████████████
-  failed              1  ████████████████████
-  pending             1  ████████████████████
-  done                1  ████████████████████
-  unhandled           1  ████████████████████
-  unparseable         1  ████████████████████
+  dead               1  ████████████████████
+  failed             1  ████████████████████
+  pending            1  ████████████████████
+  done               1  ████████████████████
+  unhandled          1  ████████████████████
+  unparseable        1  ████████████████████
 
 from receipt until handled (deliveries done: 1)
   p50 2.0 s, p95 2.0 s, p99 2.0 s, longest 2.0 s
