@@ -105,14 +105,20 @@ def _position(db: "Connection", address: str) -> "Position | None":
 
 @events_app.command("get")
 def get_event(
-    event: Annotated[str, typer.Argument(metavar="ID", help="An event's id, ours or the provider's.")],
+    event: Annotated[
+        str, typer.Argument(metavar="ID", help="An event's id, ours or the provider's, or how that begins.")
+    ],
+    full: Annotated[bool, typer.Option("--full", help="Show all of a long body.")] = False,
     as_json: Json = False,
     raw: Annotated[bool, typer.Option("--raw", help="Write the exact bytes that were signed, nothing else.")] = False,
 ) -> None:
-    """Show one event: where it stands, its deliveries with their attempts, its effects, its headers.
+    """Show one event: where it stands, its deliveries with their attempts, its effects, headers and body.
+
+    Who dismissed a delivery and why is shown, and which replay set it going.
 
     Examples:
       hookline events get 42
+      hookline events get evt_1Q                  enough, if no other id begins so
       hookline events get evt_1Qabc --json
       hookline events get evt_1Qabc --raw > body.json
     """
@@ -123,7 +129,7 @@ def get_event(
     with reading(os.environ) as db:
         event_id = views.find_event(db, event)
         view = views.get_event(db, event_id) if event_id is not None else None
-        body = views.get_body(db, event_id) if raw and event_id is not None else None
+        body = views.get_body(db, event_id) if event_id is not None else None
     if view is None:
         raise NotDone(f"there is no event {event or repr(event)}")
     if raw:
@@ -133,13 +139,15 @@ def get_event(
     elif as_json:
         print_json([view])
     else:
-        print_event(view)
+        print_event(view, body or b"", full=full)
 
 
 @events_app.command("tail")
 def tail_events(
     source: Source = None,
     type_: Type = None,
+    handler: Handler = None,
+    account: Account = None,
     since: Annotated[
         float | None,
         typer.Option(parser=parse_moment, metavar="WHEN", help="Begin with what came in since then: 10m, 24h."),
@@ -147,6 +155,8 @@ def tail_events(
     as_json: Json = False,
 ) -> None:
     """Show events as they come in, until Ctrl-C.
+
+    When the ledger does not answer, it says so, waits, and shows what it missed.
 
     Examples:
       hookline events tail --source stripe
@@ -156,7 +166,7 @@ def tail_events(
     from ledger.views import Filter
 
     with open_ledger(os.environ) as ledger:
-        tail(ledger, Filter(source=source, type=type_, since=since), as_json=as_json)
+        tail(ledger, Filter(source=source, type=type_, handler=handler, account=account, since=since), as_json=as_json)
 
 
 def _with_handlers(view: View) -> View:

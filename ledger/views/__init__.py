@@ -22,14 +22,18 @@ from ledger.views.events import (
 )
 from ledger.views.filter import Filter, Position, event_conditions, in_parts, within_a_day
 from ledger.views.requests import list_requests, page_of_requests, position_of_request
+from ledger.views.sources import list_sources
+from ledger.views.stats import Latency, Stats, take_stats
 from ledger.views.view import Page, View, rfc3339
 
 __all__ = [
     "EVENT_STATE",
     "Filter",
+    "Latency",
     "Page",
     "Position",
     "SeveralEvents",
+    "Stats",
     "View",
     "count_deliveries",
     "count_effects",
@@ -46,6 +50,7 @@ __all__ = [
     "list_events",
     "list_events_among",
     "list_requests",
+    "list_sources",
     "missing_deliveries",
     "page_of_deliveries",
     "page_of_events",
@@ -55,5 +60,6 @@ __all__ = [
     "position_of_request",
     "read_id",
     "rfc3339",
+    "take_stats",
     "within_a_day",
 ]

@@ -64,6 +64,7 @@ def delivery_view(row: Row[Any]) -> View:
         "due_at": rfc3339(row.due_at),
         "finished_at": rfc3339(row.finished_at),
         "last_error": row.last_error,
+        "replay": row.replay_id,
     }
 
 
