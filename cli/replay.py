@@ -195,8 +195,9 @@ def _send(hands: Hands, choice: "Choice", sending: Sending, asking: Asking) -> N
 def _rehearse(hands: Hands, choice: "Choice", *, again: bool, as_json: bool) -> None:
     failed = 0
     plan = hands.plan_replay(choice)
+    rehearsed = hands.rehearse(plan, again=again)
     show("replay", plan.preview, as_json=as_json)
-    for each in hands.rehearse(plan, again=again):
+    for each in rehearsed:
         failed += each["outcome"] == "failed"
         if as_json:
             print_json([each])
