@@ -232,7 +232,8 @@ def _replay(
 
 def _why_nothing(found: View) -> str:
     if found["payload_pruned"]:
-        return f"the payload of {count(found['payload_pruned'], 'event')} was pruned, and there is nothing without it"
+        what = "a handler cannot run without it" if "deliveries_to_run" in found else "nothing else can be sent"
+        return f"the payload of {count(found['payload_pruned'], 'event')} was pruned, and {what}"
     if found.get("waiting"):
         verb = "waits" if found["waiting"] == 1 else "wait"
         return f"{count(found['waiting'], 'delivery')} {verb} or run already"
