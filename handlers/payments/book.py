@@ -22,7 +22,8 @@ from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.reading import Snapshot, read
 from ledger.event import Event
-from ledger.store import Transaction, insert_or_ignore
+from ledger.prepared import Prepared, insert_unless_known
+from ledger.store import Transaction
 
 Facts = Mapping[str, str | int | None]
 
@@ -129,18 +130,17 @@ def _known(table: Table) -> Select[Any]:
     return select(table).where(_row(table)).with_for_update()
 
 
-KNOWN = {table: _known(table) for table in (payments, refunds, disputes)}
-OVERWRITE = {table: _overwrite(table) for table in (payments, refunds, disputes)}
-REFUND_MORE = update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more"))
-# Made once: to put such a statement together takes several times as long as to run it.
+TABLES = (payments, refunds, disputes)
+ENTER = {table: insert_unless_known(table) for table in TABLES}
+KNOWN = {table: Prepared(_known(table)) for table in TABLES}
+OVERWRITE = {table: Prepared(_overwrite(table)) for table in TABLES}
+REFUND_MORE = Prepared(update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more")))
 
 
 def enter(db: Transaction, entry: Entry) -> Change:
     """Write the entry, unless the row already has a newer one. Say what that changed."""
     row = {**entry.facts, **entry.version}
-    # Without being asked to, SQLAlchemy forgets how many rows an INSERT made on PostgreSQL.
-    insert = insert_or_ignore(db, entry.table).execution_options(preserve_rowcount=True)
-    if db.execute(insert, {**entry.whose, **row}).rowcount > 0:
+    if db.execute(ENTER[entry.table], {**entry.whose, **row}).rowcount > 0:
         return _change(entry, Verdict.NEW, None, entry.facts)
     this = _this(entry.whose)
     known = dict(db.execute(KNOWN[entry.table], this).mappings().one())
