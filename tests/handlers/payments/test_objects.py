@@ -24,8 +24,8 @@ OLD, NEW = "2024-06-20", "2026-10-28.endive"
 
 def told(number: int, type_: str, at_s: int, **changes: object) -> Payload:
     """Give the sample of a type as the event of this number, with other fields in its object."""
-    marks = {"id": f"evt_{number:02}", "created": SAMPLED_AT + at_s, "livemode": True}
-    return sample(type_, **marks, **{f"data__object__{name}": value for name, value in changes.items()})
+    fields: dict[str, Any] = {f"data__object__{name}": value for name, value in changes.items()}
+    return sample(type_, id=f"evt_{number:02}", created=SAMPLED_AT + at_s, livemode=True, **fields)
 
 
 PAYMENT = [

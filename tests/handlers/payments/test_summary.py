@@ -18,7 +18,10 @@ def the_day(desk: Desk, *, livemode: bool = True) -> Summary:
 
 def deliver(desk: Desk, type_: str, number: int, *, at_s: int = 0, live: bool = True, **changes: Any) -> None:
     object_id = f"{type_.split('.', maxsplit=1)[0]}_{number}"
-    fields: dict[str, Any] = {f"data__object__{name}": value for name, value in {"id": object_id, **changes}.items()}
+    fields: dict[str, Any] = {
+        f"data__object__{name}": value
+        for name, value in {"id": object_id, "created": SAMPLED_AT + at_s, **changes}.items()
+    }
     marks: dict[str, Any] = {"id": f"evt_{type_}{number}{at_s}", "created": SAMPLED_AT + at_s, "livemode": live}
     desk.deliver(sample(type_, **marks, **fields))
 
@@ -70,6 +73,26 @@ def test_a_sum_may_be_more_than_any_amount_and_is_exact(desk: Desk, amounts: tup
     for number, amount in enumerate(amounts):
         deliver(desk, "payment_intent.succeeded", number, amount_received=amount)
     assert the_day(desk).of("usd").taken.amount == sum(amounts)
+
+
+def test_payouts_count_when_they_arrive_and_what_came_back_does_not(desk: Desk) -> None:
+    deliver(desk, "payout.created", 1, at_s=-DAY_S)
+    deliver(desk, "payout.paid", 1, at_s=60)
+    deliver(desk, "payout.reconciliation_completed", 1, at_s=DAY_S + 60)
+    deliver(desk, "payout.paid", 2, at_s=60)
+    deliver(desk, "payout.failed", 2, at_s=120)
+    assert the_day(desk).of("usd").paid_out == Sum(1, 128450)
+
+
+def test_fees_are_summed_where_they_are_known_in_the_currency_of_the_settlement(desk: Desk) -> None:
+    settled = {"id": "txn_1", "fee": 172, "net": 4328, "currency": "eur"}
+    deliver(desk, "charge.succeeded", 1, balance_transaction=settled)
+    deliver(desk, "charge.succeeded", 2)
+    deliver(desk, "charge.dispute.created", 1)
+    day = the_day(desk)
+    assert (day.of("eur").fees, day.of("eur").net, day.of("eur").settled.count) == (172, 4328, 1)
+    assert (day.of("usd").fees, day.of("usd").net, day.of("usd").settled.count) == (1500, -6400, 1)
+    assert (day.of("jpy").fees, day.of("jpy").net) == (None, None)
 
 
 def test_every_state_is_counted_by_kind_and_currency(desk: Desk) -> None:
