@@ -1,6 +1,6 @@
 """What a handler is given beside the event: the book to write in, and effects to plan."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -52,7 +52,7 @@ class Context:
     delivery_id: int
     now: float
     rules: Rules = field(default_factory=usual_rules)
-    allowed_users: Collection[str] = ()
+    allowed_users: frozenset[str] = frozenset()
     again_for: int | None = None
     planned: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

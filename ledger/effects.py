@@ -196,6 +196,8 @@ def _row(message: Mapping[str, Any], now: float, held_until: float | None, about
         "planned_at": now,
         "due_at": now if held is None else held,
         "held_until": held,
+        # The version before this knows nothing of holding: its sweeper makes due what waits and never failed.
+        "failures": 0 if held is None else 1,
         "alike": about.alike,
         "fold_at": about.fold_at,
         "amount": about.amount,

@@ -3,7 +3,7 @@
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
 import structlog
@@ -48,7 +48,7 @@ class Deliverer:
         report: Report,
         handler_limit_s: float = HANDLER_LIMIT_S,
         rules: Rules | None = None,
-        allowed_users: Collection[str] = (),
+        allowed_users: frozenset[str] = frozenset(),
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
         self._rules = rules or usual_rules()

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, update
 from handlers.notifications.blocks import Block, context, header, link, mrkdwn_section
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.reasons import CODE
-from handlers.payments.money import display
+from handlers.payments.money import display, listed
+from handlers.payments.sums import sums
 from ledger.effects import Effect, read_message, write_message
 from ledger.line import LIST
 from ledger.tables import effects
@@ -31,9 +32,6 @@ NAMES: Mapping[str, str] = {
 LISTED = 40
 LINES_PER_SECTION = 10
 # A section takes 3,000 characters, and a line has less than 300.
-
-SPLIT = 1_000_000
-# Sums are made of two parts: no amount that a column holds can make them too large for it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +71,6 @@ def add_up(db: Connection, root: int) -> Total:
     count, customers = db.execute(
         select(func.count(), func.count(effects.c.customer.distinct())).where(*mine),
     ).one()
-    # Divided as whole numbers: the remainder is what is left, whatever a database does with negative ones.
-    parts = (func.sum(effects.c.amount // SPLIT), func.sum(effects.c.amount - (effects.c.amount // SPLIT) * SPLIT))
-    rows = db.execute(
-        select(effects.c.currency, *parts).where(*mine, effects.c.currency.is_not(None)).group_by(effects.c.currency)
-    )
-    sums = {currency: int(large) * SPLIT + int(small) for currency, large, small in rows}
     reasons = (
         select(effects.c.reason, func.count())
         .where(*mine, effects.c.reason.is_not(None))
@@ -90,7 +82,7 @@ def add_up(db: Connection, root: int) -> Total:
     return Total(
         count=count,
         customers=customers,
-        sums=dict(sorted(sums.items())),
+        sums=sums(db, effects.c.amount, effects.c.currency, *mine),
         top_reason=None if top is None else (top[0], top[1]),
     )
 
@@ -100,9 +92,8 @@ def sentence(total: Total, kind: str) -> str:
     parts = [f"{total.count:,} {NAMES.get(kind, 'alerts')}"]
     if total.customers:
         parts.append(f"{total.customers:,} customer{'' if total.customers == 1 else 's'}")
-    money = [display(amount, currency) for currency, amount in total.sums.items()]
-    if money:
-        parts.append(" and ".join(filter(None, [", ".join(money[:-1]), money[-1]])))
+    if total.sums:
+        parts.append(listed(total.sums))
     text = ", ".join(parts)
     if total.top_reason is None:
         return text

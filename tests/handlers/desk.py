@@ -39,9 +39,10 @@ class Post:
 class Desk:
     """Takes events one after the other, as often as you like."""
 
-    def __init__(self, db: Connection, router: Router) -> None:
+    def __init__(self, db: Connection, router: Router, *, allowed_users: frozenset[str] = frozenset()) -> None:
         self.db = db
         self._router = router
+        self._allowed_users = allowed_users
         self._numbers = count(1)
 
     def deliver(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> None:
@@ -52,7 +53,14 @@ class Desk:
 
     def run(self, handler: Handler, event: Event) -> None:
         """Run one handler on an event that is stored."""
-        handler.run(event, Context(db=Transaction(self.db), channels=CHANNELS, delivery_id=event.id, now=SAMPLED_AT))
+        ctx = Context(
+            db=Transaction(self.db),
+            channels=CHANNELS,
+            delivery_id=event.id,
+            now=SAMPLED_AT,
+            allowed_users=self._allowed_users,
+        )
+        handler.run(event, ctx)
 
     def store(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> Event:
         """Store an event and a delivery of it, both under one number."""
@@ -101,10 +109,10 @@ class Desk:
 
 
 @contextmanager
-def open_desk(engine: Engine, router: Router) -> Iterator[Desk]:
+def open_desk(engine: Engine, router: Router, *, allowed_users: frozenset[str] = frozenset()) -> Iterator[Desk]:
     """Give a desk on an empty ledger; what is done at it is undone afterwards."""
     with engine.connect() as db, db.begin() as transaction:
-        yield Desk(db, router)
+        yield Desk(db, router, allowed_users=allowed_users)
         transaction.rollback()
 
 
