@@ -1,15 +1,19 @@
 """Look at deliveries: what handlers make of the events."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.ledger_door import reading
-from cli.moment import check_window
-from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Type, Until
-from cli.show import Column, View, note_cut, print_json, print_table
+from cli.listing import Listing, show_list
+from cli.options import DEFAULT_LIMIT, Account, Before, ExternalId, Json, Limit, Since, Source, Type, Until
+from cli.show import Column, View
 from ledger.event import DeliveryState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.views import Position
 
 COLUMNS = (
     Column("id"),
@@ -40,30 +44,47 @@ def list_deliveries(
         DeliveryState | None, typer.Option(metavar="STATE", help=f"Only in this state: {', '.join(DeliveryState)}.")
     ] = None,
     handler: Annotated[str | None, typer.Option(metavar="NAME", help="Only this handler's.")] = None,
+    account: Account = None,
+    external_id: ExternalId = None,
     since: Since = None,
     until: Until = None,
+    before: Before = None,
     limit: Limit = DEFAULT_LIMIT,
     as_json: Json = False,
 ) -> None:
-    """List deliveries, newest first: one line for each event and handler.
+    """List deliveries, newest events first: one line for each event and handler.
+
+    Those of the last 24 h, unless --since says otherwise; what is not over (dead,
+    failed, pending, queued, running) is listed however old it is.
 
     Examples:
       hookline deliveries list --state dead
-      hookline deliveries list --handler notifications.dispute --since 24h
+      hookline deliveries list --handler notifications.dispute --since 7d
+      hookline deliveries list --since all --before 17
     """
     from ledger import views  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
-    check_window(since, until)
     wanted = views.Filter(
-        source=source, type=type_, state=state, handler=handler, since=since, until=until, limit=limit
+        source=source,
+        type=type_,
+        state=state,
+        handler=handler,
+        account=account,
+        external_id=external_id,
+        since=since,
+        until=until,
+        limit=limit,
     )
-    with reading(os.environ) as db:
-        found = views.list_deliveries(db, wanted)
-    if as_json:
-        print_json(found)
-    else:
-        print_table([_without_past(view) for view in found], COLUMNS, nothing="no deliveries match")
-        note_cut(found, limit)
+    listing = Listing("deliveries", views.page_of_deliveries, _position, COLUMNS, _without_past)
+    bounded = state in (None, DeliveryState.DONE, DeliveryState.DISMISSED) and external_id is None
+    show_list(os.environ, listing, wanted, before=before, bounded=bounded, as_json=as_json)
+
+
+def _position(db: "Connection", address: str) -> "Position | None":
+    from ledger import views  # noqa: PLC0415  # see above
+
+    delivery_id = views.read_id(address)
+    return None if delivery_id is None else views.position_of_delivery(db, delivery_id)
 
 
 def _without_past(view: View) -> View:

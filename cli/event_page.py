@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
+from cli.body import body_lines
 from cli.show import Line, Part, View, cell, clean, long_time, print_lines
 
 LABEL_CHARS = 17
 INDENT = "  "
 
 
-def print_event(view: View) -> None:
-    """Print everything that is known of an event but its body."""
-    print_lines(_lines(view))
+def print_event(view: View, body: bytes, *, full: bool) -> None:
+    """Print everything that is known of an event: long bodies only if `full`."""
+    print_lines([*_lines(view), *_body_section(view, body, full=full)])
 
 
 def _lines(view: View) -> Iterator[Line]:
@@ -27,6 +28,14 @@ def _lines(view: View) -> Iterator[Line]:
         yield [Part("headers", "bold")]
     for name, value in view["headers"].items():
         yield [Part(f"{INDENT}{clean(name)}: {clean(value)}")]
+
+
+def _body_section(view: View, body: bytes, *, full: bool) -> Iterator[Line]:
+    if not body:
+        return
+    yield []
+    yield [Part("body", "bold")]
+    yield from ([Part(INDENT), *line] for line in body_lines(view["content_type"], body, full=full))
 
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:
@@ -63,6 +72,15 @@ def _delivery(delivery: View) -> Iterator[Line]:
             cell("outcome", attempt["outcome"]),
         ]
         yield from _error(attempt["error"])
+    for dismissal in delivery["dismissals"]:
+        yield [
+            Part(f"{INDENT}dismissed {long_time(dismissal['at'])} by {clean(dismissal['who'])}: "),
+            Part(clean(dismissal["reason"])),
+        ]
+    if delivery["replay"]:
+        yield [
+            Part(f"{INDENT}set going by replay {delivery['replay']}: hookline replays get {delivery['replay']}", "dim")
+        ]
     if delivery["state"] in ("failed", "dead"):
         yield [Part(f"{INDENT}run it again: hookline retry {delivery['id']}", "dim")]
 

@@ -1,20 +1,36 @@
 """Look at events: what providers sent, and what became of it."""
 
 import os
-import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import NotDone
 from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
-from cli.moment import check_window, parse_moment
-from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Type, Until
-from cli.show import Column, View, long_time, note_cut, print_json, print_table, write_bytes
+from cli.listing import Listing, show_list
+from cli.moment import parse_moment
+from cli.options import (
+    DEFAULT_LIMIT,
+    Account,
+    Before,
+    ExternalId,
+    Handler,
+    Json,
+    Limit,
+    Since,
+    Source,
+    Type,
+    Until,
+)
+from cli.show import Column, View, long_time, print_json, write_bytes
 from cli.tail import tail
 from ledger.event import EventState
-from ledger.schedule import DAY_S
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.views import Position
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -38,47 +54,71 @@ def list_events(
     state: Annotated[
         EventState | None, typer.Option(metavar="STATE", help=f"Only events in this state: {', '.join(EventState)}.")
     ] = None,
+    handler: Handler = None,
+    account: Account = None,
+    external_id: ExternalId = None,
     since: Since = None,
     until: Until = None,
+    before: Before = None,
     limit: Limit = DEFAULT_LIMIT,
     as_json: Json = False,
 ) -> None:
-    """List events, newest first.
+    """List events, newest first: those of the last 24 h, unless --since says otherwise.
 
-    An event's state is the worst of its deliveries and effects. Times are in UTC.
-    Those that no handler wants are looked for in the last 24 h, unless --since
-    says otherwise.
+    What needs somebody (dead, failed, pending, unparseable) is listed however old
+    it is. An event's state is the worst of its deliveries and effects. Times are
+    in UTC. The next page begins where --before says.
 
     Examples:
+      hookline events list
       hookline events list --state dead
-      hookline events list --source stripe --type 'charge.*' --since 24h
-      hookline events list --since 7d --until 24h --limit 500 --json
+      hookline events list --source stripe --type 'charge.*' --since 7d
+      hookline events list --external-id evt_1Q
+      hookline events list --since all --before 4211
+      hookline events list --since 7d --until 24h --limit 100000 --json > events.jsonl
     """
     from ledger import views
+    from ledger.views.events import FEW
 
-    check_window(since, until)
-    if state == EventState.UNHANDLED and since is None:
-        since = (time.time() if until is None else until) - DAY_S
-    wanted = views.Filter(source=source, type=type_, state=state, since=since, until=until, limit=limit)
-    with reading(os.environ) as db:
-        found = views.list_events(db, wanted)
-    if as_json:
-        print_json(found)
-    else:
-        print_table([_with_handlers(view) for view in found], COLUMNS, nothing="no events match")
-        note_cut(found, limit)
+    wanted = views.Filter(
+        source=source,
+        type=type_,
+        state=state,
+        handler=handler,
+        account=account,
+        external_id=external_id,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    listing = Listing("events", views.page_of_events, _position, COLUMNS, _with_handlers)
+    bounded = state not in FEW and external_id is None
+    show_list(os.environ, listing, wanted, before=before, bounded=bounded, as_json=as_json)
+
+
+def _position(db: "Connection", address: str) -> "Position | None":
+    from ledger import views
+
+    event_id = views.find_event(db, address)
+    return None if event_id is None else views.position_of_event(db, event_id)
 
 
 @events_app.command("get")
 def get_event(
-    event: Annotated[str, typer.Argument(metavar="ID", help="An event's id, ours or the provider's.")],
+    event: Annotated[
+        str, typer.Argument(metavar="ID", help="An event's id, ours or the provider's, or how that begins.")
+    ],
+    full: Annotated[bool, typer.Option("--full", help="Show all of a long body.")] = False,
     as_json: Json = False,
     raw: Annotated[bool, typer.Option("--raw", help="Write the exact bytes that were signed, nothing else.")] = False,
 ) -> None:
-    """Show one event: where it stands, its deliveries with their attempts, its effects, its headers.
+    """Show one event: where it stands, its deliveries with their attempts, its effects, headers and body.
+
+    Who dismissed a delivery and why is shown, and which replay set it going.
 
     Examples:
       hookline events get 42
+      hookline events get evt_1Q                  enough, if no other id begins so
       hookline events get evt_1Qabc --json
       hookline events get evt_1Qabc --raw > body.json
     """
@@ -89,7 +129,7 @@ def get_event(
     with reading(os.environ) as db:
         event_id = views.find_event(db, event)
         view = views.get_event(db, event_id) if event_id is not None else None
-        body = views.get_body(db, event_id) if raw and event_id is not None else None
+        body = views.get_body(db, event_id) if event_id is not None else None
     if view is None:
         raise NotDone(f"there is no event {event or repr(event)}")
     if raw:
@@ -99,13 +139,15 @@ def get_event(
     elif as_json:
         print_json([view])
     else:
-        print_event(view)
+        print_event(view, body or b"", full=full)
 
 
 @events_app.command("tail")
 def tail_events(
     source: Source = None,
     type_: Type = None,
+    handler: Handler = None,
+    account: Account = None,
     since: Annotated[
         float | None,
         typer.Option(parser=parse_moment, metavar="WHEN", help="Begin with what came in since then: 10m, 24h."),
@@ -113,6 +155,8 @@ def tail_events(
     as_json: Json = False,
 ) -> None:
     """Show events as they come in, until Ctrl-C.
+
+    When the ledger does not answer, it says so, waits, and shows what it missed.
 
     Examples:
       hookline events tail --source stripe
@@ -122,7 +166,7 @@ def tail_events(
     from ledger.views import Filter
 
     with open_ledger(os.environ) as ledger:
-        tail(ledger, Filter(source=source, type=type_, since=since), as_json=as_json)
+        tail(ledger, Filter(source=source, type=type_, handler=handler, account=account, since=since), as_json=as_json)
 
 
 def _with_handlers(view: View) -> View:

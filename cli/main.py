@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from cli import again, alerts, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
+from cli import (
+    again,
+    alerts,
+    deliveries,
+    events,
+    ledger_door,
+    prune,
+    replay,
+    replays,
+    requests,
+    sources,
+    stats,
+    trigger,
+)
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
 from cli.options import Json
@@ -102,6 +115,8 @@ app.command()(trigger.trigger)
 app.add_typer(events.events_app, name="events")
 app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
+app.command()(stats.stats)
+app.command()(sources.sources)
 app.command()(again.retry)
 app.command()(again.dismiss)
 app.command()(replay.replay)

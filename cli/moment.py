@@ -1,4 +1,4 @@
-"""Points in time as people type them: `24h`, `7d`, or an ISO date."""
+"""Points in time as people type them: `24h`, `7d`, an ISO date, or `all` for the beginning of time."""
 
 import re
 import time
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import typer
 
 AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+ALL = "all"
 UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -17,6 +18,8 @@ def parse_moment(text: str) -> float:
         typer.BadParameter: it is neither.
 
     """
+    if text == ALL:
+        return 0.0
     if match := AGO.fullmatch(text):
         return time.time() - int(match[1]) * UNIT_S[match[2]]
     try:

@@ -1,13 +1,18 @@
 """Look at requests that were rejected."""
 
 import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.ledger_door import reading
-from cli.moment import check_window
-from cli.options import DEFAULT_LIMIT, Json, Limit, Since, Source, Until
-from cli.show import Column, note_cut, print_json, print_table
+from cli.listing import Listing, show_list
+from cli.options import DEFAULT_LIMIT, Before, Json, Limit, Since, Source, Until
+from cli.show import Column
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.views import Position
 
 COLUMNS = (
     Column("id"),
@@ -30,24 +35,38 @@ def _requests() -> None:
 @requests_app.command("list")
 def list_requests(
     source: Source = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only those rejected for this, such as signature_mismatch.")
+    ] = None,
+    _rejected: Annotated[
+        bool, typer.Option("--rejected", help="Only rejected ones: all that are kept. What is accepted is an event.")
+    ] = True,
     since: Since = None,
     until: Until = None,
+    before: Before = None,
     limit: Limit = DEFAULT_LIMIT,
     as_json: Json = False,
 ) -> None:
     """List rejected requests, newest first, with the reason that their senders were not told.
 
+    Those of the last 24 h, unless --since says otherwise. The newest 10,000 are
+    kept, without their bodies.
+
     Examples:
-      hookline requests list --source stripe --since 1h
+      hookline requests list --rejected
+      hookline requests list --source stripe --reason signature_mismatch --since 7d
       hookline requests list --json
+      hookline verify --request 17          why its signature failed
     """
     from ledger import views  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
-    check_window(since, until)
-    with reading(os.environ) as db:
-        found = views.list_requests(db, views.Filter(source=source, since=since, until=until, limit=limit))
-    if as_json:
-        print_json(found)
-    else:
-        print_table(found, COLUMNS, nothing="no rejected requests")
-        note_cut(found, limit)
+    wanted = views.Filter(source=source, state=reason, since=since, until=until, limit=limit)
+    listing = Listing("rejected requests", views.page_of_requests, _position, COLUMNS)
+    show_list(os.environ, listing, wanted, before=before, as_json=as_json)
+
+
+def _position(db: "Connection", address: str) -> "Position | None":
+    from ledger import views  # noqa: PLC0415  # see above
+
+    request_id = views.read_id(address)
+    return None if request_id is None else views.position_of_request(db, request_id)

@@ -84,14 +84,23 @@ def print_json(views: Iterable[View]) -> None:
     write("".join(f"{json.dumps(view)}\n" for view in views))
 
 
-def print_table(views: Sequence[View], columns: Sequence[Column], *, nothing: str) -> None:
-    """Print a table that fits the terminal, and whole into a pipe; or say that there is nothing to show."""
+def print_table(views: Sequence[View], columns: Sequence[Column], *, head: bool = True, nothing: str = "") -> None:
+    """Print a table that fits the terminal, and whole into a pipe; or say that there is nothing to show.
+
+    Args:
+        views: the rows.
+        columns: what is shown of them.
+        head: whether there are headings; there are none on a page that goes on.
+        nothing: what to say if there are no rows.
+
+    """
     if not views:
         note(nothing)
         return
     rows = [[cell(column.name, view.get(column.name)) for column in columns] for view in views]
-    heads = [Part(column.heading, "bold") for column in columns]
-    print_lines(_lay_out([heads, *rows], columns, terminal_width()))
+    heads = [[Part(column.heading, "bold") for column in columns]]
+    lines = _lay_out([*heads, *rows], columns, terminal_width())
+    print_lines(lines if head else lines[1:])
 
 
 def _lay_out(rows: Sequence[Line], columns: Sequence[Column], width: int | None) -> list[Line]:
@@ -201,12 +210,6 @@ def print_lines(lines: Iterable[Line]) -> None:
 def _plain() -> bool:
     """Say whether there can be no colours: Rich would find out the same, later."""
     return bool(os.environ.get("NO_COLOR")) or not (sys.stdout.isatty() or os.environ.get("FORCE_COLOR"))
-
-
-def note_cut(rows: Sequence[View], limit: int) -> None:
-    """Tell a person that there may be more than the rows shown."""
-    if len(rows) == limit and sys.stdout.isatty():
-        note(f"the newest {limit}; --limit shows more, --since and --until other times")
 
 
 def note(text: str) -> None:

@@ -84,7 +84,7 @@ class Follower:
         except LedgerUnavailable as error:
             self._say_silent(str(error))
             return False
-        self._say_back()
+        self._say_back(missed=bool(found))
         self._show(found)
         self._seen.update(new)
         self._newest = max([self._newest, *new])
@@ -96,9 +96,9 @@ class Follower:
             note(f"the ledger does not answer ({' '.join(reason.split())}): waiting for it")
         self._silent = True
 
-    def _say_back(self) -> None:
+    def _say_back(self, *, missed: bool) -> None:
         if self._silent:
-            note("the ledger answers again")
+            note(f"the ledger answers again: {'this came in meanwhile' if missed else 'nothing was missed'}")
         self._silent = False
 
 

@@ -84,7 +84,8 @@ events = Table(
     Column("payload_pruned_at", Float),  # since then, body and headers are empty
     UniqueConstraint("source", "dedupe_key"),
     Index("ix_events_external_id", "external_id"),
-    Index("ix_events_received_at", "received_at"),
+    # The order of the lists, with what most filters are about: a search in vain reads a small part of what events take.
+    Index("ix_events_newest", "received_at", "id", "source", "type", "account"),
     _partial("ix_events_flawed", "id", where=FLAWED),
 )
 

@@ -1,18 +1,20 @@
 """What the lists find, and what `--json` says."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import event, insert, update
 
 from cli.moment import parse_moment
 from ledger import views
 from ledger.event import DeliveryState, EventState
 from ledger.store import Ledger
-from ledger.tables import events
+from ledger.tables import deliveries, events
+from ledger.views import deliveries as deliveries_view
+from ledger.views import events as events_view
 from tests.cli.shell import Shell
 from tests.cli.stock import AT, DEAD, DONE, FAILED, PENDING, UNHANDLED, UNPARSEABLE, fill
 from tests.engines import ON_BOTH, ON_SQLITE
@@ -77,7 +79,7 @@ def test_deliveries_and_requests_are_objects_too(shell: Shell, ledger: Ledger) -
     (delivery,) = shell.objects(*words, "--source", "github", "--type", "workflow_run.*")
     assert (delivery["id"], delivery["event"], delivery["attempts"]) == (2, FAILED, 2)
     assert delivery["due_at"] == "2021-11-23T05:30:53.250Z"
-    (request,) = shell.objects("requests", "list", "--source", "stripe")
+    (request,) = shell.objects("requests", "list", "--source", "stripe", "--since", "all")
     assert (request["reason"], request["status"], request["body_size"]) == ("signature_mismatch", 401, 17)
 
 
@@ -134,7 +136,7 @@ def test_a_list_may_be_longer_than_a_statement_has_parameters(shell: Shell, ledg
     with ledger.write() as db:
         rows = [row | {"dedupe_key": str(number)} for number in range(MORE_THAN_SQLITES_PARAMETERS)]
         db.execute(insert(events), rows)
-    listed = shell.run("events", "list", "--limit", "100000", "--json")
+    listed = shell.run("events", "list", "--since", "all", "--limit", "100000", "--json")
     assert listed.stdout.count("\n") == MORE_THAN_SQLITES_PARAMETERS
     assert json.loads(listed.stdout.partition("\n")[0])["id"] == MORE_THAN_SQLITES_PARAMETERS
 
@@ -166,27 +168,134 @@ def test_how_an_external_id_begins_is_enough_where_only_one_begins_so(ledger: Le
             views.find_event(db, "evt_1Q")
 
 
+DAY = {"since": AT}
+FILTERS: list[dict[str, Any]] = [
+    {},
+    DAY,
+    {"source": "stripe"},
+    {"type": "charge.refunded"},
+    {"type": "charge.*", **DAY},
+    {"account": "acct_1"},
+    {"handler": "topic.run"},
+    {"handler": "topic.run", **DAY},
+    {"source": "stripe", "type": "charge.*", "handler": "topic.run", "until": AT},
+    {"before": (AT, 1, 1)},
+    {"external_id": "evt_1Q"},
+]
+
+
+def plans(ledger: Ledger, wanted: views.Filter, page: Any) -> list[str]:
+    """Say how SQLite goes about the statement that finds what is on this page."""
+    asked: list[tuple[str, Any]] = []
+    with ledger.read() as db:
+        event.listen(db, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+        page(db, wanted)
+    with ledger.read() as db:
+        connection = db.connection.driver_connection
+        assert connection is not None
+        return [
+            row[3]
+            for sql, values in asked
+            if " DESC" in sql
+            for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+
+
 @ON_SQLITE
-@pytest.mark.parametrize("state", [EventState.DEAD, EventState.FAILED, EventState.PENDING, EventState.UNPARSEABLE])
-def test_the_states_that_need_somebody_are_found_by_an_index_and_never_by_reading_all_of_history(
-    ledger: Ledger, state: EventState
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize("page", [views.page_of_events, views.page_of_deliveries])
+def test_a_list_goes_down_an_index_from_the_newest_and_sorts_no_history(
+    ledger: Ledger, wanted: dict[str, Any], page: Any
 ) -> None:
-    statement = views.newest_first(views.Filter(state=state, limit=20))
-    with ledger.read() as db:
-        plan = [row.detail for row in db.execute(explained(statement))]
-    assert not [
-        step for step in plan if step.startswith("SCAN") and "USING INDEX" not in step and "UNION" not in step
-    ], plan
+    fill(ledger)
+    store(ledger, new_event())
+    before = {"before": wanted["before"][:2]} if "before" in wanted and page is views.page_of_events else {}
+    plan = plans(ledger, views.Filter(limit=20, **(wanted | before)), page)
+    assert not [step for step in plan if step.startswith("SCAN") and " INDEX " not in step], plan
+    if "external_id" not in wanted:
+        assert "USE TEMP B-TREE FOR ORDER BY" not in plan, plan
 
 
 @ON_SQLITE
-def test_what_no_handler_wants_is_looked_for_in_the_time_that_was_asked_for_only(ledger: Ledger) -> None:
-    statement = views.newest_first(views.Filter(state=EventState.UNHANDLED, since=AT, limit=20))
+@pytest.mark.parametrize(
+    ("page", "state"),
+    [
+        *((views.page_of_events, state) for state in events_view.FEW),
+        *((views.page_of_deliveries, state) for state in deliveries_view.FEW),
+    ],
+)
+def test_the_states_that_need_somebody_are_found_by_an_index_and_never_by_reading_all_of_history(
+    ledger: Ledger, page: Any, state: str
+) -> None:
+    fill(ledger)
+    plan = plans(ledger, views.Filter(state=state, limit=20), page)
+    small = ("_waiting", "_queued", "_running", "_dead", "_due", "_sending", "_flawed", "SCAN dismissals")
+    assert not [step for step in plan if step.startswith("SCAN") and not any(name in step for name in small)], plan
+
+
+@ON_BOTH
+@pytest.mark.parametrize("page", [views.page_of_events, views.page_of_deliveries])
+@pytest.mark.parametrize("wanted", [{}, {"type": "charge.*"}, {"state": "dead"}], ids=str)
+def test_pages_join_up_to_the_whole_list_also_where_many_came_in_at_once(
+    ledger: Ledger, page: Any, wanted: dict[str, Any]
+) -> None:
+    store(ledger, *(new_event(received_at=AT + number // 4, handlers=("a.one", "b.two")) for number in range(13)))
+    with ledger.write() as db:
+        db.execute(update(deliveries).values(state="dead"))
     with ledger.read() as db:
-        plan = [row.detail for row in db.execute(explained(statement))]
-    assert "SEARCH events USING INDEX ix_events_received_at (received_at>?)" in plan
+        whole = page(db, views.Filter(**wanted))
+        pages = [page(db, views.Filter(limit=3, **wanted))]
+        while pages[-1].next is not None:
+            pages.append(page(db, views.Filter(limit=3, before=pages[-1].next, **wanted)))
+    assert [view["id"] for each in pages for view in each.views] == [view["id"] for view in whole.views]
+    assert len(whole.views) in {13, 26}
+    assert whole.next is None
 
 
-def explained(statement: Any) -> Any:
-    sql = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
-    return text(f"EXPLAIN QUERY PLAN {sql}")
+def test_without_since_a_list_is_of_the_last_day_and_says_that_there_is_more(shell: Shell, ledger: Ledger) -> None:
+    now = time.time()
+    for age_days in (9, 2.5, 0.5, 0.1):
+        store(ledger, new_event(received_at=now - 86_400 * age_days, handlers=()))
+    assert [view["id"] for view in shell.objects("events", "list")] == [4, 3]
+    assert [view["id"] for view in shell.objects("events", "list", "--until", "2d")] == [2]
+    assert [view["id"] for view in shell.objects("events", "list", "--since", "all")] == [4, 3, 2, 1]
+    (paged,) = shell.objects("events", "list", "--before", "3", "--since", "4d")
+    assert paged["id"] == 2
+    older = shell.run("events", "list", "--until", "4d", "--json")
+    assert older.stdout == ""
+    assert "--since all" in older.stderr
+    more = shell.run("events", "list", "--since", "all", "--limit", "2", "--json")
+    assert more.stderr == "there are more: --before 3 shows the next ones, --limit more at once\n"
+    assert shell.run("events", "list", "--type", "no.such").stderr == "no events match\n"
+
+
+def test_what_needs_somebody_is_listed_however_old_it_is(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    assert [view["id"] for view in shell.objects("events", "list", "--state", "unparseable")] == [UNPARSEABLE]
+    assert [view["id"] for view in shell.objects("deliveries", "list", "--state", "dead")] == [4, 3]
+    assert [view["id"] for view in shell.objects("events", "list", "--external-id", "evt_3D")] == [DEAD]
+
+
+def test_before_names_something_that_there_is(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    assert shell.refused("events", "list", "--before", "99") == "--before: there is no 99 among the events"
+    listed = shell.objects("deliveries", "list", "--since", "all", "--before", "3")
+    assert [view["id"] for view in listed] == [2, 1]
+    assert [view["id"] for view in shell.objects("events", "list", "--since", "all", "--before", "evt_3Dead")] == [2, 1]
+
+
+@ON_BOTH
+def test_events_are_found_by_account_by_handler_and_by_how_their_ids_begin(ledger: Ledger) -> None:
+    store(ledger, new_event(key="evt_1Qabc", account="acct_1"), new_event(key="evt_1Q_bc", handlers=("a.one",)))
+    assert found(ledger, account="acct_1") == [2]
+    assert found(ledger, handler="a.one") == [1]
+    assert found(ledger, handler="no.such") == []
+    assert sorted(found(ledger, external_id="evt_1Q")) == [1, 2]
+    assert found(ledger, external_id="evt_1Q_") == [1]
+
+
+@ON_BOTH
+def test_deliveries_are_counted_by_state(ledger: Ledger) -> None:
+    fill(ledger)
+    with ledger.read() as db:
+        assert views.count_deliveries(db) == {"dead": 2, "done": 1, "failed": 1, "queued": 1}

@@ -113,7 +113,7 @@ def test_help_teaches_by_examples_that_stay_lines(bare_shell: Shell) -> None:
     narrow = bare_shell.having(COLUMNS="80")
     for words, examples in (
         ((), ["hookline trigger stripe charge.dispute.created ", "hookline replay 1 "]),
-        (("events", "list"), ["hookline events list --source stripe --type 'charge.*' --since 24h\n"]),
+        (("events", "list"), ["hookline events list --source stripe --type 'charge.*' --since 7d\n"]),
         (("retry",), ["hookline retry 17 18\n", "hookline retry --handler notifications.dispute\n"]),
         (("trigger",), ["--override data.object.amount=500 --override data.object.currency=jpy\n"]),
     ):

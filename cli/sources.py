@@ -1,0 +1,77 @@
+"""`hookline sources`: which sources there are, and whether they are heard of."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from cli.ledger_door import reading
+from cli.options import Json
+from cli.show import Column, print_json, print_table
+from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
+
+# ruff: noqa: PLC0415  # SQLAlchemy and the providers' SDKs are imported by the commands that need them; see ledger_door
+
+COLUMNS = (
+    Column("source"),
+    Column("configured"),
+    Column("last_event_at"),
+    Column("events_24h"),
+    Column("rejected_24h"),
+    Column("usual_gap"),
+    Column("last_type", elastic=True),
+)
+
+UNITS = {DAY_S: "d", HOUR_S: "h", MINUTE_S: "min", 1.0: "s"}
+
+
+def sources(as_json: Json = False) -> None:
+    """List the sources: configured or not, last event, what came in and was rejected in 24 h.
+
+    Configured means that this shell has its secret, or `hookline dev` made one. The
+    usual gap is the median time between its newest events: a source that is silent
+    for much longer may have lost its webhook.
+
+    Examples:
+      hookline sources
+      hookline sources --json | jq 'select(.configured and .events_24h == 0)'
+    """
+    from ledger import views
+
+    configured = _configured(os.environ)
+    with reading(os.environ) as db:
+        found = views.list_sources(db, configured, now=time.time())
+    listed = [{"source": each["source"], "configured": configured.get(each["source"])} | each for each in found]
+    if as_json:
+        print_json({**each, "configured": each["configured"] is not None} for each in listed)
+    else:
+        print_table([_row(each) for each in listed], COLUMNS)
+
+
+def _configured(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Say of each source that there is a provider for where its secret is, never what it is; None: nowhere."""
+    from cli.dev.secrets import read_dev_secrets
+    from config.settings import load_settings
+    from receivers.providers import load_providers
+
+    path = load_settings(environ).dev_secrets_path
+    try:
+        kept = read_dev_secrets(path)
+    except (OSError, UnicodeDecodeError):  # what cannot be read configures nothing
+        kept = {}
+    found: dict[str, str | None] = {}
+    for provider in load_providers():
+        variable = provider.secret_variable
+        found[provider.source] = "yes" if variable in environ else "by hookline dev" if variable in kept else None
+    return found
+
+
+def _row(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {**view, "configured": view["configured"] or "no", "usual_gap": _age(view["usual_gap_s"])}
+
+
+def _age(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    unit = next((unit for unit in UNITS if seconds >= unit), 1.0)
+    return f"{seconds / unit:.1f}".removesuffix(".0") + f" {UNITS[unit]}"

@@ -1,0 +1,65 @@
+"""Look at the ledger: what the CLI and `/hookline` show. Reads only, and never all of a long history."""
+
+from ledger.views.deliveries import (
+    count_deliveries,
+    count_effects,
+    delivery_ids_of,
+    known_handlers,
+    list_deliveries,
+    missing_deliveries,
+    page_of_deliveries,
+    position_of_delivery,
+)
+from ledger.views.event import SeveralEvents, find_event, get_body, get_event, read_id
+from ledger.views.events import (
+    EVENT_STATE,
+    event_ids_after,
+    last_event_id,
+    list_events,
+    list_events_among,
+    page_of_events,
+    position_of_event,
+)
+from ledger.views.filter import Filter, Position, event_conditions, in_parts, within_a_day
+from ledger.views.requests import list_requests, page_of_requests, position_of_request
+from ledger.views.sources import list_sources
+from ledger.views.stats import Latency, Stats, take_stats
+from ledger.views.view import Page, View, rfc3339
+
+__all__ = [
+    "EVENT_STATE",
+    "Filter",
+    "Latency",
+    "Page",
+    "Position",
+    "SeveralEvents",
+    "Stats",
+    "View",
+    "count_deliveries",
+    "count_effects",
+    "delivery_ids_of",
+    "event_conditions",
+    "event_ids_after",
+    "find_event",
+    "get_body",
+    "get_event",
+    "in_parts",
+    "known_handlers",
+    "last_event_id",
+    "list_deliveries",
+    "list_events",
+    "list_events_among",
+    "list_requests",
+    "list_sources",
+    "missing_deliveries",
+    "page_of_deliveries",
+    "page_of_events",
+    "page_of_requests",
+    "position_of_delivery",
+    "position_of_event",
+    "position_of_request",
+    "read_id",
+    "rfc3339",
+    "take_stats",
+    "within_a_day",
+]

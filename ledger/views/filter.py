@@ -1,0 +1,120 @@
+"""Which rows a list shows, and from where on. Every list and the replays are asked for with these."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select, tuple_
+
+from ledger.schedule import DAY_S
+from ledger.tables import deliveries, events
+
+MAX_PARAMETERS = 10_000
+# SQLite takes 32,766 in one statement, PostgreSQL 65,535.
+
+Position = tuple[float, int] | tuple[float, int, int]
+# When the event came in (Unix seconds), its id, and of a delivery its own id. Lists go down from there.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which rows to list. Unset fields do not filter; `type` may contain `*`; `external_id` is how it begins."""
+
+    source: str | None = None
+    type: str | None = None
+    state: str | None = None
+    handler: str | None = None
+    account: str | None = None
+    external_id: str | None = None
+    since: float | None = None  # Unix seconds, inclusive; 0: all that there is
+    until: float | None = None  # Unix seconds, exclusive
+    before: Position | None = None  # exclusive
+    limit: int | None = None
+
+
+def within_a_day(wanted: Filter, *, now: float) -> Filter:
+    """Bound a filter that has no `since` to the 24 h before its newest moment: `before`, `until` or now."""
+    if wanted.since is not None:
+        return wanted
+    newest = min(each for each in (wanted.before and wanted.before[0], wanted.until, now) if each is not None)
+    return replace(wanted, since=newest - DAY_S)
+
+
+def event_conditions(wanted: Filter, *, one_of_many: bool = False) -> list[ColumnElement[bool]]:
+    """Say what an event must be like, but for its state, which each list sees to itself.
+
+    Args:
+        wanted: which.
+        one_of_many: that an external id begins so is no way to find the few that match.
+
+    """
+    conditions = time_conditions(events, wanted)
+    if wanted.source is not None:
+        # Not the bare column: its index knows no times, so all of a source's events would be sorted to show the newest.
+        conditions.append(func.coalesce(events.c.source, "") == wanted.source)
+    if wanted.type is not None:
+        conditions.append(_is_of_type(wanted.type))
+    if wanted.account is not None:
+        conditions.append(events.c.account == wanted.account)
+    if wanted.external_id is not None:
+        external_id = func.coalesce(events.c.external_id, "") if one_of_many else events.c.external_id
+        conditions.append(begins(external_id, wanted.external_id))
+    return conditions
+
+
+def is_about_events(wanted: Filter) -> bool:
+    """Whether it says anything of what the events must be like, or of when."""
+    its = (wanted.source, wanted.type, wanted.account, wanted.external_id, wanted.since or None, wanted.until)
+    return any(each is not None for each in its)
+
+
+def has_handler(name: str) -> ColumnElement[bool]:
+    """Say that an event has a delivery for this handler."""
+    return exists().where(deliveries.c.event_id == events.c.id, deliveries.c.handler == name)
+
+
+def is_known(db: Connection, handler: str) -> bool:
+    """Whether there is any delivery for this handler: else a list would look through all of history in vain."""
+    return db.execute(select(exists().where(deliveries.c.handler == handler))).scalar_one()
+
+
+def time_conditions(table: Table, wanted: Filter) -> list[ColumnElement[bool]]:
+    """Say when it must have come in."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since:
+        conditions.append(table.c.received_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(table.c.received_at < wanted.until)
+    return conditions
+
+
+def below(columns: Sequence[ColumnElement[Any]], position: Sequence[float]) -> ColumnElement[bool]:
+    """Say that a row comes after this position in a list that goes down by these columns."""
+    # The first condition is for the index, the second one for rows of the same moment.
+    return and_(columns[0] <= position[0], tuple_(*columns) < tuple_(*position))
+
+
+def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Say that a text begins with this. SQLite finds them by an index; PostgreSQL's sorts by some language's rules."""
+    return _like(column, _escaped(prefix) + "%")
+
+
+def _is_of_type(pattern: str) -> ColumnElement[bool]:
+    if "*" not in pattern:
+        return events.c.type == pattern
+    return _like(events.c.type, _escaped(pattern).replace("*", "%"))
+
+
+def _like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    return column.like(pattern, escape="\\")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def in_parts(ids: Collection[int]) -> Iterator[list[int]]:
+    """Split ids, however many, into lists that a statement can take as parameters."""
+    each_once = sorted(set(ids))
+    for start in range(0, len(each_once), MAX_PARAMETERS):
+        yield each_once[start : start + MAX_PARAMETERS]

@@ -1,0 +1,75 @@
+"""What the ledger holds, as JSON objects: what `--json` prints and what people are shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from ledger.views.filter import Position
+
+View = dict[str, Any]  # one JSON object
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of a list.
+
+    Attributes:
+        views: what is on it.
+        next: where the next page begins; None: this is the last one.
+
+    """
+
+    views: list[View]
+    next: Position | None
+
+
+NOTHING = Page([], None)
+
+
+def event_view(row: Row[Any], owed: Iterable[View]) -> View:
+    """Show an event, with what is owed for it."""
+    return {
+        "id": row.id,
+        "source": row.source,
+        "external_id": row.external_id,
+        "type": row.type,
+        "state": row.state,
+        "received_at": rfc3339(row.received_at),
+        "account": row.account,
+        "livemode": row.livemode,
+        "flaw": row.flaw,
+        "payload_pruned_at": rfc3339(row.payload_pruned_at),
+        "deliveries": list(owed),
+    }
+
+
+def event_of(row: Row[Any]) -> View:
+    """Show the event that a delivery is for."""
+    return {"event": row.event_id, "source": row.source, "external_id": row.external_id, "type": row.type}
+
+
+def delivery_view(row: Row[Any]) -> View:
+    """Show a delivery."""
+    return {
+        "id": row.id,
+        "handler": row.handler,
+        "queue": row.queue,
+        "state": row.state,
+        "attempts": row.attempts,
+        "crashes": row.crashes,
+        "announcements": row.announcements,
+        "due_at": rfc3339(row.due_at),
+        "finished_at": rfc3339(row.finished_at),
+        "last_error": row.last_error,
+        "replay": row.replay_id,
+    }
+
+
+def rfc3339(at: float | None) -> str | None:
+    """Write a time (Unix seconds) as RFC 3339 in UTC, with milliseconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
