@@ -1,160 +1,205 @@
 """Run things again: `retry` what failed or is dead; dismiss what does not matter."""
 
-import getpass
 import os
-import time
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import NotDone
-from cli.ledger_door import writing
-from cli.options import Json
+from cli.hands import Hands, open_hands
+from cli.moment import check_window
+from cli.options import Json, Since, Source, Type, Until
+from cli.preview import ask, count, show
 from cli.show import print_json, write
+from ledger.event import DeliveryState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ledger.again import Again
+    from ledger.views import Filter
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
-NAMED = 5
-# So many ids are named in a message; of more, the number.
+BATCH = 500
+# Deliveries a transaction: other writers get their turn in between.
+
+RETRIABLE = (DeliveryState.FAILED, DeliveryState.DEAD)
+DISMISSABLE = (*RETRIABLE, DeliveryState.PENDING, DeliveryState.QUEUED)
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID", help="Ids of deliveries; or providers' ids of events, for all of an event's."),
+]
+HandlerName = Annotated[str | None, typer.Option(metavar="NAME", help="Only this handler's.")]
+AtMost = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="At most so many deliveries, those of the oldest events first.")
+]
+All = Annotated[bool, typer.Option("--all", help="All that are dead, or in --state, whatever and whenever it was.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what it means.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def retry(
-    deliveries: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ID", help="Ids of deliveries; or providers' ids of events, for all of an event's."),
+    deliveries: Names = None,
+    source: Source = None,
+    type_: Type = None,
+    handler: HandlerName = None,
+    state: Annotated[
+        DeliveryState | None, typer.Option(metavar="STATE", help="What a filter takes: dead (if not said), or failed.")
     ] = None,
-    handler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All dead deliveries of this handler, and its dead effects.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: AtMost = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Run failed or dead deliveries again now, and send their dead effects again.
 
-    What is done, waiting or running is left alone. If one of the ids is unknown,
-    nothing is retried.
+    By id, at once; or by a filter, after a preview of how many, whose and how much
+    money that is, and a question (--yes in scripts). A filter takes what is dead,
+    with dead effects, unless --state says otherwise. What is done, waiting or
+    running is left alone. If one of the ids is unknown, nothing is retried.
 
     Examples:
       hookline deliveries list --state dead
       hookline retry 17 18
       hookline retry evt_1Qabc
       hookline retry --handler notifications.dispute
+      hookline retry --source stripe --type 'charge.*' --since 24h --dry-run
+      hookline retry --all --yes
     """
-    if bool(deliveries) == (handler is not None):
-        raise typer.BadParameter("name deliveries by id, or a --handler for all of its dead ones")
-    with writing(os.environ) as db:
-        done = _retry_each(db, deliveries or []) if handler is None else _retry_dead_of(db, handler)
-    _tell("retry", done, as_json=as_json)
+    wanted = _filter(RETRIABLE, source, type_, handler, state, since, until, limit, all_=all_, named=bool(deliveries))
+    with open_hands(os.environ) as hands:
+        if wanted is None:
+            _tell_retry([_retry_named(hands, deliveries or [])], as_json=as_json)
+            return
+        found, ids = hands.select(wanted)
+        if dry_run:
+            show("retry", found, as_json=as_json)
+            return
+        if ids:
+            ask(found, done="retried", as_json=as_json, yes=yes)
+        states = [str(wanted.state)]
+        _tell_retry([hands.retry(some, states=states) for some in _batches(ids)], as_json=as_json)
 
 
-def _retry_dead_of(db: "Connection", handler: str) -> "Again":
-    from ledger import again, views
-
-    known = views.known_handlers(db)
-    if handler not in known:
-        raise NotDone(f"no delivery was ever for the handler {handler!r}; there is {', '.join(known) or 'none yet'}")
-    return again.retry_dead_of(db, handler, time.time())
-
-
-def _retry_each(db: "Connection", addresses: Sequence[str]) -> "Again":
-    from ledger import again, views
-
-    ids = {event_id for address in addresses if (event_id := views.read_id(address)) is not None}
-    missing = views.missing_deliveries(db, ids)
-    if missing:
-        raise NotDone(f"there is no delivery {_names(missing)}; nothing was retried")
-    events = find_all(db, [address for address in addresses if views.read_id(address) is None], "retried")
-    now = time.time()
-    done = again.retry_deliveries(db, ids, now) + again.retry_events(db, events, now)
+def _retry_named(hands: Hands, names: Sequence[str]) -> "Again":
+    done = hands.retry(names)
     if not done.deliveries and not done.effects:
         raise NotDone("nothing to retry: none of these is failed or dead, and neither is an effect of theirs")
     return done
 
 
 def dismiss(
-    deliveries: Annotated[
-        list[str], typer.Argument(metavar="ID", help="Ids of deliveries; or providers' ids of events, for all of them.")
-    ],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it does not matter. It is kept.")],
+    deliveries: Names = None,
+    source: Source = None,
+    type_: Type = None,
+    handler: HandlerName = None,
+    state: Annotated[
+        DeliveryState | None,
+        typer.Option(metavar="STATE", help="What a filter takes: dead (if not said), failed, pending or queued."),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: AtMost = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Say that deliveries do not matter any more: they count as done, and alerts about them end.
 
-    Takes what is dead, failed or waits; a dead alert to Slack is never sent then.
-    Who, when and why is kept. `hookline replay` runs them all the same. If one of
-    the ids is unknown, nothing is dismissed.
+    By id, at once: takes what is dead, failed or waits; a dead alert to Slack is
+    never sent then. Or by a filter, after a preview and a question (--yes in
+    scripts): takes what is dead, unless --state says otherwise. Who, when and why
+    is kept. `hookline replay` runs them all the same. If one of the ids is
+    unknown, nothing is dismissed.
 
     Examples:
       hookline deliveries list --state dead
       hookline dismiss 17 18 --reason 'test data of the old shop'
       hookline dismiss evt_1Qabc --reason 'refunded by hand'
+      hookline dismiss --type 'payout.*' --until 7d --reason 'paid out by hand' --dry-run
     """
-    from ledger import dismissals
-
-    with writing(os.environ) as db:
-        ids = _deliveries(db, deliveries, "dismissed")
-        done = dismissals.dismiss(db, ids, who=whoever(), reason=reason, now=time.time())
-        if not done:
-            raise NotDone("nothing to dismiss: none of these is dead, failed or waits, and no effect of theirs is dead")
-    if as_json:
-        print_json([{"action": "dismiss", "deliveries": done, "reason": reason}])
-    else:
-        write(f"dismiss: {_count(done, 'delivery', 'deliveries')}\n")
-
-
-def whoever() -> str:
-    """Name the person at this shell, for the record."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        return f"uid {os.getuid()}"
+    wanted = _filter(DISMISSABLE, source, type_, handler, state, since, until, limit, all_=all_, named=bool(deliveries))
+    with open_hands(os.environ) as hands:
+        if wanted is None:
+            _tell_dismiss(_dismiss_named(hands, deliveries or [], reason), reason, as_json=as_json)
+            return
+        found, ids = hands.select(wanted)
+        if dry_run:
+            show("dismiss", found, as_json=as_json)
+            return
+        if ids:
+            ask(found, done="dismissed", as_json=as_json, yes=yes)
+        states = [str(wanted.state)]
+        done = [each for some in _batches(ids) for each in hands.dismiss(some, reason=reason, states=states)]
+        _tell_dismiss(done, reason, as_json=as_json)
 
 
-def _deliveries(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
-    from ledger import views
-
-    ids = {number for address in addresses if (number := views.read_id(address)) is not None}
-    missing = views.missing_deliveries(db, ids)
-    if missing:
-        raise NotDone(f"there is no delivery {_names(missing)}; nothing was {done}")
-    events = find_all(db, [address for address in addresses if views.read_id(address) is None], done)
-    return sorted(ids | views.delivery_ids_of(db, events))
+def _dismiss_named(hands: Hands, names: Sequence[str], reason: str) -> list[int]:
+    done = hands.dismiss(names, reason=reason)
+    if not done:
+        raise NotDone("nothing to dismiss: none of these is dead, failed or waits, and no effect of theirs is dead")
+    return done
 
 
-def find_all(db: "Connection", addresses: Sequence[str], done: str) -> list[int]:
-    """Find events by our ids or the providers'.
+def _filter(
+    states: Sequence[DeliveryState],
+    source: str | None,
+    type_: str | None,
+    handler: str | None,
+    state: DeliveryState | None,
+    since: float | None,
+    until: float | None,
+    limit: int | None,
+    *,
+    all_: bool,
+    named: bool,
+) -> "Filter | None":
+    """Make the filter; None where each delivery is named.
 
     Raises:
-        NotDone: one of them is unknown. The text says that nothing was `done`.
+        typer.BadParameter: it is both or neither, or asks for a state that makes no sense here.
 
     """
-    from ledger import views
+    from ledger.views import Filter
 
-    found = {address: views.find_event(db, address) for address in addresses}
-    missing = [address for address, event_id in found.items() if event_id is None]
-    if missing:
-        raise NotDone(f"there is no event {_names(missing)}; nothing was {done}")
-    return [event_id for event_id in found.values() if event_id is not None]
+    by_filter = all_ or any(each is not None for each in (source, type_, handler, state, since, until, limit))
+    if named == by_filter:
+        raise typer.BadParameter("name deliveries by id, or a filter such as --handler, --source, --since, or --all")
+    if state is not None and state not in states:
+        raise typer.BadParameter(f"--state must be one of {', '.join(states)}")
+    check_window(since, until)
+    state = state or DeliveryState.DEAD
+    wanted = Filter(source=source, type=type_, state=state, handler=handler, since=since, until=until, limit=limit)
+    return wanted if by_filter else None
 
 
-def _names(missing: Sequence[object]) -> str:
-    names = ", ".join(str(each) or "''" for each in missing[:NAMED])
-    return names if len(missing) <= NAMED else f"{names} and {len(missing) - NAMED} more"
+def _batches(ids: Sequence[int]) -> Iterator[list[str]]:
+    """Split ids into what one transaction takes, showing how far it is. After Ctrl-C, run it again for the rest."""
+    for start in range(0, len(ids), BATCH):
+        yield [str(each) for each in ids[start : start + BATCH]]
+        if sys.stderr.isatty() and len(ids) > BATCH:
+            done = min(start + BATCH, len(ids))
+            print(f"\r{done:,} of {len(ids):,}", end="\n" if done == len(ids) else "", file=sys.stderr, flush=True)
 
 
-def _tell(action: str, done: "Again", *, as_json: bool) -> None:
+def _tell_retry(done: Sequence["Again"], *, as_json: bool) -> None:
+    deliveries = sorted({each for some in done for each in some.deliveries})
+    effects = sorted({each for some in done for each in some.effects})
     if as_json:
-        print_json([{"action": action, "deliveries": done.deliveries, "effects": done.effects}])
-        return
-    what = [_count(done.deliveries, "delivery", "deliveries"), _count(done.effects, "effect", "effects")]
-    write(f"{action}: {', '.join(what)}\n")
+        print_json([{"action": "retry", "deliveries": deliveries, "effects": effects}])
+    else:
+        write(f"retry: {count(len(deliveries), 'delivery')}, {count(len(effects), 'effect')}\n")
 
 
-def _count(what: Collection[int] | int, one: str, many: str) -> str:
-    number = what if isinstance(what, int) else len(what)
-    return f"{number} {one if number == 1 else many}"
+def _tell_dismiss(done: Sequence[int], reason: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"action": "dismiss", "deliveries": sorted(done), "reason": reason}])
+    else:
+        write(f"dismiss: {count(len(done), 'delivery')}\n")

@@ -16,7 +16,7 @@ from cli.show import Column, View, clean, long_time, note, print_json, print_tab
 if TYPE_CHECKING:
     from config.rules import Rules
     from config.settings import Settings
-    from handlers.preview import Stumbled, Told
+    from handlers.rehearsal import Stumbled, Told
     from ledger.effects import Place
     from ledger.event import Event
     from ledger.store import Ledger
@@ -147,7 +147,7 @@ def _stored(ledger: "Ledger", address: str) -> "Event":
 
 def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> "list[Told | Stumbled]":
     from handlers.context import Channels
-    from handlers.preview import preview as rehearse
+    from handlers.rehearsal import preview as rehearse
     from handlers.router import load_router
 
     channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
@@ -158,13 +158,13 @@ def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Setti
 
 
 def _is_stumble(each: "Told | Stumbled") -> bool:
-    from handlers.preview import Stumbled
+    from handlers.rehearsal import Stumbled
 
     return isinstance(each, Stumbled)
 
 
 def _told_view(each: "Told | Stumbled") -> View:
-    from handlers.preview import Stumbled
+    from handlers.rehearsal import Stumbled
     from ledger.views import rfc3339
 
     if isinstance(each, Stumbled):
@@ -175,7 +175,7 @@ def _told_view(each: "Told | Stumbled") -> View:
 
 
 def _told_text(each: "Told | Stumbled") -> str:
-    from handlers.preview import Stumbled
+    from handlers.rehearsal import Stumbled
     from workers.console import draw
 
     if isinstance(each, Stumbled):

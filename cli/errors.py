@@ -7,3 +7,7 @@ class NotDone(Exception):
 
 class ReaderGone(Exception):
     """Whoever read our output has enough, as `head` does. Nothing is wrong."""
+
+
+class Disconnected(NotDone):
+    """The ledger, or the service that has it, does not answer at the moment. Asking again can help."""

@@ -22,6 +22,7 @@ from cli import (
 )
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
+from cli.listen import command as listen_command
 from cli.options import Json
 from cli.show import note, print_json, write
 from cli.verify import command as verify_command
@@ -127,6 +128,7 @@ app.add_typer(alerts.alerts_app, name="alerts")
 app.command()(prune.prune)
 app.command()(verify_command.verify)
 app.command("forward")(forward_command.forward_events)
+app.command()(listen_command.listen)
 
 
 def main() -> None:

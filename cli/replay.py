@@ -3,62 +3,33 @@
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.again import find_all, whoever
 from cli.errors import NotDone
-from cli.ledger_door import open_ledger
+from cli.forward.command import AllowRemote, Sending, aim, send_all
+from cli.hands import Hands, View, open_hands
 from cli.moment import check_window
 from cli.options import Json, Since, Source, Type, Until
-from cli.show import note, print_json, write
+from cli.preview import ask, count, show
+from cli.show import clean, print_json, write
 from ledger.event import DeliveryState
 from ledger.schedule import DAY_S
 
 if TYPE_CHECKING:
-    from handlers.payments.stake import Stake
-    from ledger.replays import Found, NewHandler
-    from ledger.store import Ledger
-    from ledger.views import Filter
+    from handlers.choice import Choice
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
 BATCH = 500
 # Deliveries a transaction: other writers get their turn in between.
 
-PAGE = 200
 STEPS_A_SECOND = 4
 BAR_CHARS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a replay would do."""
-
-    found: "Found"
-    recorded: int
-    stake: "Stake"
-
-    def view(self) -> dict[str, Any]:
-        """Give it as one JSON object."""
-        return {
-            "events": len(self.found.event_ids),
-            "deliveries_to_run": len(self.found.items),
-            "handlers": dict(sorted(Counter(item.handler for item in self.found.items).items())),
-            "effects_recorded": self.recorded,
-            "overtaken": self.stake.overtaken,
-            "amounts": dict(sorted(self.stake.amounts.items())),
-            "test_amounts": dict(sorted(self.stake.test_amounts.items())),
-            "customers": len(self.stake.customers),
-            "waiting": self.found.waiting,
-            "payload_pruned": self.found.pruned,
-            "more": self.found.more,
-        }
 
 
 def _rate(text: str) -> float:
@@ -94,193 +65,188 @@ def replay(
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why. It is kept.")] = None,
     rate: Annotated[float | None, typer.Option(parser=_rate, metavar="N/s", help="Deliveries a second.")] = None,
     resume: Annotated[int | None, typer.Option(metavar="ID", help="Go on with a replay that was interrupted.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Run nothing here: send the events to a server on this machine, signed anew."),
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option(metavar="SECRET", help="With --to: what the server there verifies with.")
+    ] = None,
+    allow_remote: AllowRemote = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
+    run: Annotated[
+        bool,
+        typer.Option("--run", help="With --dry-run: run the handlers, show what they would do, and take it all back."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the handlers of stored events again, oldest first.
+    """Run the handlers of stored events again, oldest first. Or send the events to your own machine.
 
-    First it shows what would run and how much money that is about, and asks.
+    First it shows what would run and how much money that is about, and asks. In a
+    script, a filter or a file needs --yes; ids that are spelled out need nothing.
     A filter reaches back 24 h unless --since says otherwise. Effects that are
     recorded already are not repeated, but for --again. Deliveries that wait or
     run are left alone, and so are events whose payload was pruned. Ctrl-C stops
     it; --resume goes on, and nothing runs twice. If one of the ids is unknown,
     nothing is replayed.
 
+    With --to, nothing changes here: the original bytes are sent, with the
+    provider's headers and a new signature of your --secret, so that they verify.
+    Not to another machine unless --allow-remote; no redirects are followed. Exits
+    1 if an answer is not a 2xx.
+
     Examples:
       hookline replay evt_1Qabc
       hookline replay --source stripe --type 'invoice.*' --state dead --since 24h --until 1h --limit 100
       hookline replay --handler notifications.refund --since 7d --dry-run
+      hookline replay --handler notifications.refund --since 7d --dry-run --run
       hookline replay --from ids.txt --yes --rate 50/s --reason 'the book was wrong'
       hookline replay --resume 7
+      hookline replay --type 'charge.*' --to http://localhost:3000/webhooks/stripe --secret whsec_...
     """
-    from ledger.views import Filter
-
     by_filter = any(each is not None for each in (source, type_, state, handler, since, until, limit))
-    if resume is None and not (ids or from_ or by_filter):
-        raise typer.BadParameter("name events by id, --from a file, or by a filter such as --source and --since")
-    if resume is not None and (ids or from_ or by_filter or again or dry_run):
-        raise typer.BadParameter("--resume goes on with what was chosen: it takes no ids and no filter")
+    chooses = bool(ids or from_ or by_filter)
+    _check(chooses=chooses, again=again, reason=reason, resume=resume, to=to, secret=secret, dry_run=dry_run, run=run)
     check_window(since, until)
-    addresses = _addresses(ids, from_)
-    if addresses is None and since is None:
+    names = _names(ids, from_)
+    if names is None and since is None:
         since = (time.time() if until is None else until) - DAY_S
-    wanted = Filter(source=source, type=type_, state=state, handler=handler, since=since, until=until, limit=limit)
-    with open_ledger(os.environ) as ledger:
-        if resume is None:
-            preview = _preview(ledger, wanted, addresses)
-            if dry_run:
-                _show(preview, as_json=as_json)
-                return
-            _ask(preview, as_json=as_json, yes=yes, named=bool(ids) and not (from_ or by_filter))
-            resume = _create(ledger, preview, wanted, addresses, again=again, reason=reason)
-            left_alone = {"payload_pruned": preview.found.pruned}
+    asking = Asking(named=bool(ids) and not (from_ or by_filter), yes=yes, dry_run=dry_run, as_json=as_json)
+    with open_hands(os.environ) as hands:
+        if resume is not None:
+            _advance(hands, resume, rate, as_json=as_json)
+            return
+        from handlers.choice import Choice
+        from ledger.views import Filter
+
+        wanted = Filter(source=source, type=type_, state=state, handler=handler, since=since, until=until, limit=limit)
+        choice = Choice(wanted=wanted, names=names)
+        if to is not None:
+            sending = Sending(to=to, secret=secret or "", allow_remote=allow_remote, rate=rate, trigger="replay")
+            _send(hands, choice, sending, asking)
+        elif run:
+            _rehearse(hands, choice, again=again, as_json=as_json)
         else:
-            left_alone = {}
-        _run(ledger, resume, rate, as_json=as_json, left_alone=left_alone)
+            _replay(hands, choice, asking, again=again, reason=reason, rate=rate)
 
 
-def _addresses(ids: list[str] | None, path: Path | None) -> list[str] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How it is decided whether to go on after the preview."""
+
+    named: bool  # each event was spelled out
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+def _check(
+    *,
+    chooses: bool,
+    again: bool,
+    reason: str | None,
+    resume: int | None,
+    to: str | None,
+    secret: str | None,
+    dry_run: bool,
+    run: bool,
+) -> None:
+    """Refuse what makes no sense together.
+
+    Raises:
+        typer.BadParameter: says what.
+
+    """
+    if resume is None and not chooses:
+        raise typer.BadParameter("name events by id, --from a file, or by a filter such as --source and --since")
+    if resume is not None and (chooses or again or dry_run or to):
+        raise typer.BadParameter("--resume goes on with what was chosen: it takes no ids, no filter and no --to")
+    if (to is None) != (secret is None):
+        raise typer.BadParameter("--to and --secret belong together: where to, and what the server there verifies with")
+    if to is not None and (again or run or reason):
+        raise typer.BadParameter("--to runs nothing here: it takes no --again, no --run and no --reason")
+    if run and not dry_run:
+        raise typer.BadParameter("--run goes with --dry-run: it runs the handlers and takes back what they did")
+
+
+def _names(ids: list[str] | None, path: Path | None) -> tuple[str, ...] | None:
     if path is None:
-        return ids or None
+        return tuple(ids) if ids else None
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise NotDone(f"{path} cannot be read: {error}") from None
-    return [*(ids or []), *(line.strip() for line in lines if line.strip())]
+    return (*(ids or []), *(line.strip() for line in lines if line.strip()))
 
 
-def _preview(ledger: "Ledger", wanted: "Filter", addresses: list[str] | None) -> Preview:
-    from handlers.payments.stake import Stake
-    from ledger import replays
-    from ledger.claims import load_events
-
-    stake = Stake()
-    new = _new_handler(wanted.handler)
-    with ledger.read() as db:
-        event_ids = None if addresses is None else find_all(db, addresses, "replayed")
-        found = replays.find(db, wanted, event_ids=event_ids, handler=new)
-        chosen = found.event_ids
-        for start in range(0, len(chosen), PAGE):
-            stake.add(db, load_events(db, chosen[start : start + PAGE]).values())
-        return Preview(found, replays.effects_recorded(db, found.items), stake)
+def _send(hands: Hands, choice: "Choice", sending: Sending, asking: Asking) -> None:
+    target = aim(sending)
+    found, event_ids = hands.find_events(choice)
+    if asking.dry_run:
+        show("replay", found | {"to": sending.to}, as_json=asking.as_json)
+        return
+    if not event_ids:
+        raise NotDone(f"nothing to send: {_why_nothing(found)}")
+    ask(found, done="sent", as_json=asking.as_json, yes=asking.yes, named=asking.named)
+    send_all(hands.load, event_ids, sending, target, as_json=asking.as_json)
 
 
-def _new_handler(name: str | None) -> "NewHandler | None":
-    if name is None:
-        return None
-    from handlers.router import load_router
-    from ledger.replays import NewHandler
-
-    handlers = load_router().by_name
-    if name not in handlers:
-        raise NotDone(f"there is no handler {name!r}; there is {', '.join(sorted(handlers))}")
-    its = handlers[name]
-    return NewHandler(name=name, source=its.source, queue=its.queue, wants=its.wants)
-
-
-def _show(preview: Preview, *, as_json: bool) -> None:
-    if as_json:
-        print_json([{"action": "replay", "dry_run": True, **preview.view()}])
-    else:
-        write("".join(f"{line}\n" for line in _lines(preview)))
+def _rehearse(hands: Hands, choice: "Choice", *, again: bool, as_json: bool) -> None:
+    failed = 0
+    plan = hands.plan_replay(choice)
+    show("replay", plan.preview, as_json=as_json)
+    for each in hands.rehearse(plan, again=again):
+        failed += each["outcome"] == "failed"
+        if as_json:
+            print_json([each])
+        else:
+            write("".join(f"{line}\n" for line in _rehearsed(each)))
+    if failed:
+        raise NotDone(f"{count(failed, 'delivery')} would fail")
 
 
-def _ask(preview: Preview, *, as_json: bool, yes: bool, named: bool) -> None:
-    """Show the preview, and let a person decide.
-
-    Raises:
-        NotDone: there is nothing to do, or nobody said yes.
-
-    """
-    if not preview.found.items:
-        raise NotDone(f"nothing to replay: {_why_nothing(preview.found)}")
-    asks = not yes and sys.stdin.isatty()
-    if not (yes or asks or named):  # whoever spells out the ids in a script has decided
-        raise NotDone(
-            "nothing was replayed: say --yes to do it without being asked, or --dry-run to see what would run"
-        )
-    if asks or not as_json:
-        for line in _lines(preview):
-            note(line)
-    if asks and not typer.confirm("Go on?", err=True):
-        raise NotDone("nothing was replayed")
+def _rehearsed(view: View) -> Iterator[str]:
+    yield f"event {view['event']} {clean(view['type'])}  {view['handler']}: {view['outcome']}"
+    for effect in view["effects"]:
+        yield f"  would post to {clean(effect['channel'])}, under {clean(effect['key'])}:"
+        yield from (f"    {clean(line)}" for line in effect["text"].splitlines())
+    yield from (f"  recorded already, so skipped: {clean(key)}" for key in view["skipped"])
+    yield from (f"  {clean(line)}" for line in (view["error"] or "").splitlines())
 
 
-def _lines(preview: Preview) -> Iterator[str]:
-    view = preview.view()
-    more = " (there are more: --limit, or a narrower filter, says which)" if view["more"] else ""
-    yield f"{_count(view['events'], 'event')}, {_count(view['deliveries_to_run'], 'delivery')} to run{more}"
-    yield from (f"  {handler}: {number:,}" for handler, number in view["handlers"].items())
-    if view["effects_recorded"]:
-        yield f"  effects recorded already: {view['effects_recorded']:,}, skipped unless --again"
-    if view["overtaken"]:
-        yield f"  overtaken: {_count(view['overtaken'], 'event')}, of whose objects the book knows something newer"
-    for label, amounts in (("money", view["amounts"]), ("test money", view["test_amounts"])):
-        if amounts:
-            yield f"  {label}: {', '.join(_money(amount, currency) for currency, amount in amounts.items())}"
-    if view["customers"]:
-        yield f"  customers: {view['customers']:,}"
-    if view["waiting"]:
-        yield f"  left alone, because they wait or run: {_count(view['waiting'], 'delivery')}"
-    if view["payload_pruned"]:
-        yield f"  left alone, because the payload was pruned: {_count(view['payload_pruned'], 'event')}"
+def _replay(
+    hands: Hands, choice: "Choice", asking: Asking, *, again: bool, reason: str | None, rate: float | None
+) -> None:
+    plan = hands.plan_replay(choice)
+    if asking.dry_run:
+        show("replay", plan.preview, as_json=asking.as_json)
+        return
+    if not plan.preview["deliveries_to_run"]:
+        raise NotDone(f"nothing to replay: {_why_nothing(plan.preview)}")
+    ask(plan.preview, done="replayed", as_json=asking.as_json, yes=asking.yes, named=asking.named)
+    replay_id = hands.start_replay(plan, again=again, reason=reason)
+    _advance(hands, replay_id, rate, as_json=asking.as_json, pruned=plan.preview["payload_pruned"])
 
 
-def _money(amount: int, currency: str) -> str:
-    from handlers.payments.money import Money
-
-    return Money(amount, currency).display()
-
-
-def _why_nothing(found: "Found") -> str:
-    if found.pruned:
-        return f"the payload of {_count(found.pruned, 'event')} was pruned, and a handler cannot run without it"
-    if found.waiting:
-        verb = "waits" if found.waiting == 1 else "wait"
-        return f"{_count(found.waiting, 'delivery')} {verb} or run already"
-    return "no delivery matches"
+def _why_nothing(found: View) -> str:
+    if found["payload_pruned"]:
+        return f"the payload of {count(found['payload_pruned'], 'event')} was pruned, and there is nothing without it"
+    if found.get("waiting"):
+        verb = "waits" if found["waiting"] == 1 else "wait"
+        return f"{count(found['waiting'], 'delivery')} {verb} or run already"
+    return "no delivery matches" if "deliveries_to_run" in found else "no event matches"
 
 
-def _create(
-    ledger: "Ledger",
-    preview: Preview,
-    wanted: "Filter",
-    addresses: list[str] | None,
-    *,
-    again: bool,
-    reason: str | None,
-) -> int:
-    from ledger import replays
-
-    chosen: dict[str, Any] = {name: value for name, value in asdict(wanted).items() if value is not None}
-    if addresses is not None:
-        chosen["ids"] = len(addresses)
-    with ledger.write() as db:
-        return replays.create(
-            db,
-            preview.found.items,
-            who=whoever(),
-            reason=reason,
-            chosen=chosen,
-            state=wanted.state,
-            again=again,
-            now=time.time(),
-        )
-
-
-def _run(ledger: "Ledger", replay_id: int, rate: float | None, *, as_json: bool, left_alone: dict[str, int]) -> None:
+def _advance(hands: Hands, replay_id: int, rate: float | None, *, as_json: bool, pruned: int | None = None) -> None:
     """Do it step by step. Each step is a transaction, so Ctrl-C stops between two, and nothing is half done."""
-    from ledger import replays
-
     size = BATCH if rate is None else max(1, min(BATCH, int(rate / STEPS_A_SECOND)))
     started: list[int] = []
     skipped = 0
     try:
         while True:
             began = time.monotonic()
-            with ledger.write() as db:
-                step = replays.advance(db, replay_id, limit=size, now=time.time())
+            step = hands.advance(replay_id, limit=size)
             started += step.started
             skipped += step.left_alone
             _progress(step.cursor, step.items)
@@ -288,16 +254,14 @@ def _run(ledger: "Ledger", replay_id: int, rate: float | None, *, as_json: bool,
                 break
             if rate is not None:
                 time.sleep(max(0.0, size / rate - (time.monotonic() - began)))
-    except LookupError:
-        raise NotDone(f"there is no replay {replay_id}") from None
     except KeyboardInterrupt:
         raise NotDone(f"interrupted: go on with `hookline replay --resume {replay_id}`") from None
     if as_json:
         said = {"action": "replay", "replay": replay_id, "deliveries": started, "effects": [], "left_alone": skipped}
-        print_json([said | left_alone])
+        print_json([said if pruned is None else said | {"payload_pruned": pruned}])
         return
     rest = f", {skipped:,} left alone" if skipped else ""
-    write(f"replay {replay_id}: {_count(len(started), 'delivery')}{rest}\n")
+    write(f"replay {replay_id}: {count(len(started), 'delivery')}{rest}\n")
 
 
 def _progress(done: int, of: int) -> None:
@@ -305,8 +269,3 @@ def _progress(done: int, of: int) -> None:
         filled = BAR_CHARS * done // of
         end = "\n" if done >= of else ""
         print(f"\r[{'#' * filled:<{BAR_CHARS}}] {done:,} of {of:,}", end=end, file=sys.stderr, flush=True)
-
-
-def _count(number: int, noun: str) -> str:
-    many = noun[:-1] + "ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else many}"

@@ -33,25 +33,29 @@ class Again:
 NOTHING = Again([], [])
 
 
-def retry_deliveries(db: Connection, ids: Collection[int], now: float) -> Again:
-    """Run failed or dead deliveries again now, and send their dead effects again."""
-    parts = (_retry(db, deliveries.c.id.in_(some), effects.c.delivery_id.in_(some), now) for some in in_parts(ids))
+def retry_deliveries(db: Connection, ids: Collection[int], now: float, *, states: Collection[str] = RETRIABLE) -> Again:
+    """Run failed or dead deliveries again now, and send their dead effects again.
+
+    Args:
+        db: where.
+        ids: of deliveries.
+        now: Unix seconds.
+        states: only those in one of these; effects only together with `dead`.
+
+    """
+    parts = (
+        _retry(db, deliveries.c.id.in_(some), effects.c.delivery_id.in_(some), now, states) for some in in_parts(ids)
+    )
     return sum(parts, NOTHING)
 
 
 def retry_events(db: Connection, event_ids: Collection[int], now: float) -> Again:
     """Run the failed or dead deliveries of these events again now, and send their dead effects again."""
     parts = (
-        _retry(db, deliveries.c.event_id.in_(some), effects.c.event_id.in_(some), now) for some in in_parts(event_ids)
+        _retry(db, deliveries.c.event_id.in_(some), effects.c.event_id.in_(some), now, RETRIABLE)
+        for some in in_parts(event_ids)
     )
     return sum(parts, NOTHING)
-
-
-def retry_dead_of(db: Connection, handler: str, now: float) -> Again:
-    """Run all dead deliveries of a handler again now, and send its dead effects again."""
-    its = select(deliveries.c.id).where(deliveries.c.handler == handler)
-    dead = (deliveries.c.handler == handler) & (deliveries.c.state == DeliveryState.DEAD)
-    return _retry(db, dead, effects.c.delivery_id.in_(its), now)
 
 
 def with_payload(db: Connection, ids: Collection[int]) -> list[int]:
@@ -63,8 +67,12 @@ def with_payload(db: Connection, ids: Collection[int]) -> list[int]:
     return list(db.execute(statement.order_by(events.c.id).with_for_update(read=True)).scalars())
 
 
-def _retry(db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float) -> Again:
-    restarted = restart(db, mine & deliveries.c.state.in_(RETRIABLE), Trigger.RETRY, now)
+def _retry(
+    db: Connection, mine: ColumnElement[bool], mine_too: ColumnElement[bool], now: float, states: Collection[str]
+) -> Again:
+    restarted = restart(db, mine & deliveries.c.state.in_(states), Trigger.RETRY, now)
+    if DeliveryState.DEAD not in states:
+        return Again(restarted, [])
     # What a storm's message would have told is told by itself.
     told_again = ~effects.c.key.startswith("storm/")
     dead = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD, told_again)

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from cli.errors import NotDone
 from cli.forward.resigning import Stored, headers_for, read_headers
 from cli.forward.sending import Answer, post
 from cli.forward.target import Target, resolve
-from cli.ledger_door import reading
+from cli.hands import open_hands
 from cli.options import Json
 from cli.show import clean, print_json, write
 
@@ -43,42 +44,74 @@ def forward_events(
       hookline forward evt_1Qabc --to http://localhost:3000/webhooks/stripe --secret whsec_...
       hookline forward 41 42 43 --to http://localhost:3000/hooks --secret whsec_... --json
     """
-    from ledger import views
+    sending = Sending(to=to, secret=secret, allow_remote=allow_remote, trigger="forward")
+    with open_hands(os.environ) as hands:
+        from handlers.choice import Choice
+        from ledger.views import Filter
 
-    with reading(os.environ) as db:
-        found = {address: views.find_event(db, address) for address in events}
-    missing = [address or "''" for address, event_id in found.items() if event_id is None]
-    if missing:
-        raise NotDone(f"there is no event {', '.join(missing)}; nothing was sent")
-    ids = [event_id for event_id in found.values() if event_id is not None]
-    forward(ids, to=to, secret=secret, allow_remote=allow_remote, as_json=as_json, trigger="forward")
+        target = aim(sending)
+        _, ids = hands.find_events(Choice(wanted=Filter(), names=tuple(events)))
+        send_all(hands.load, ids, sending, target, as_json=as_json)
 
 
-def forward(
-    events: Sequence[int], *, to: str, secret: str, allow_remote: bool = False, as_json: bool = False, trigger: str
-) -> None:
-    """Send these events (our ids) in this order, showing each answer; `trigger` goes into Hookline-Trigger.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """Where events are sent to, and how.
 
-    Raises:
-        NotDone: the address is not allowed, an answer is no 2xx, or a payload was pruned.
+    Attributes:
+        to: the URL.
+        secret: what to sign with.
+        allow_remote: also to another machine than this one.
+        trigger: goes into Hookline-Trigger.
+        rate: at most so many a second.
 
     """
-    if not secret.strip():
-        raise NotDone("the secret to sign with is empty")
-    target = resolve(to, allow_remote=allow_remote)
+
+    to: str
+    secret: str
+    trigger: str
+    allow_remote: bool = False
+    rate: float | None = None
+
+
+def send_all(
+    load: Callable[[int], Stored], events: Sequence[int], sending: Sending, target: Target, *, as_json: bool
+) -> None:
+    """Send these events (our ids) in this order, showing each answer. `load` is asked for one at a time.
+
+    Raises:
+        NotDone: an answer is no 2xx, or a payload was pruned.
+
+    """
     failed = 0
     for event_id in events:
-        with reading(os.environ) as db:  # one at a time: bodies are large, and no transaction waits for an answer
-            event = load(db, event_id)
-        failed += not send(event, target, secret, as_json=as_json, trigger=trigger).ok
+        began = time.monotonic()
+        event = load(event_id)  # one at a time: bodies are large, and no transaction waits for an answer
+        failed += not send(event, target, sending, as_json=as_json).ok
+        if sending.rate is not None:
+            time.sleep(max(0.0, 1 / sending.rate - (time.monotonic() - began)))
     if failed:
         raise NotDone(f"{failed} of {len(events)} {'was' if failed == 1 else 'were'} not answered with a 2xx")
 
 
-def send(event: Stored, target: Target, secret: str, *, as_json: bool, trigger: str) -> Answer:
-    """Send one event, and show the answer."""
-    headers = headers_for(event, secret, now=time.time(), attempt=1, trigger=trigger)
+def aim(sending: Sending) -> Target:
+    """Look at where it goes to.
+
+    Raises:
+        NotDone: the address is not allowed, or there is no secret to sign with.
+
+    """
+    if not sending.secret.strip():
+        raise NotDone("the secret to sign with is empty")
+    return resolve(sending.to, allow_remote=sending.allow_remote)
+
+
+def send(event: Stored, target: Target, sending: Sending, *, as_json: bool, quiet_if_nobody: bool = False) -> Answer:
+    """Send one event, and show the answer; say nothing if nobody listens there and `quiet_if_nobody`."""
+    headers = headers_for(event, sending.secret, now=time.time(), attempt=1, trigger=sending.trigger)
     answer = post(target, headers, event.body)
+    if quiet_if_nobody and not answer.connected:
+        return answer
     if as_json:
         print_json([_view(event, target, answer)])
     else:

@@ -75,10 +75,31 @@ def test_a_delivery_that_is_named_twice_counts_once(shell: Shell, ledger: Ledger
 
 def test_retry_of_a_handler_takes_its_dead_deliveries_only(shell: Shell, ledger: Ledger) -> None:
     fill(ledger)
-    assert shell.objects("retry", "--handler", "payments.dispute")[0]["deliveries"] == [4]
+    assert shell.objects("retry", "--handler", "payments.dispute", "--yes")[0]["deliveries"] == [4]
     done = shell.run("retry", "--handler", "payments.dispute")
     assert (done.returncode, done.stdout) == (0, "retry: 0 deliveries, 0 effects\n")
     assert "there is notifications.dispute, payments.dispute" in shell.refused("retry", "--handler", "payment.dispute")
+
+
+def test_a_filter_is_shown_first_and_takes_what_is_dead_and_no_more(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    add_effect(ledger, event_id=DONE, delivery_id=1, state=EffectState.DEAD)
+    before = states(ledger)
+    [seen] = shell.objects("retry", "--source", "stripe", "--dry-run")
+    assert (seen["events"], seen["deliveries"], seen["effects"]) == (2, 3, 1)
+    assert seen["handlers"] == {"notifications.dispute": 1, "payments.dispute": 1, "payments.payment": 1}
+    assert "nothing was retried: say --yes" in shell.refused("retry", "--source", "stripe")
+    assert "nothing was dismissed: say --yes" in shell.refused("dismiss", "--all", "--reason", "x")
+    assert shell.objects("retry", "--all", "--since", "24h", "--yes")[0]["deliveries"] == []
+    assert shell.run("retry").returncode == shell.run("retry", "3", "--all").returncode == 2
+    assert states(ledger) == before
+    said = shell.objects("retry", "--type", "charge.*", "--limit", "1", "--yes")
+    assert said == [{"action": "retry", "deliveries": [3], "effects": []}]
+    said = shell.objects("dismiss", "--all", "--reason", "test data", "--yes")
+    assert said == [{"action": "dismiss", "deliveries": [1, 4], "reason": "test data"}]
+    assert shell.objects("retry", "--state", "failed", "--yes")[0]["deliveries"] == [2]
+    assert states(ledger) == ["done", "pending", "pending", "dismissed", "queued"]
+    assert effect_states(ledger) == ["kept"]
 
 
 def test_one_unknown_id_and_nothing_happens(shell: Shell, ledger: Ledger) -> None:

@@ -1,6 +1,7 @@
 """What the statistics count, and what the list of sources knows."""
 
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -15,7 +16,7 @@ HOUR_S = 3_600.0
 NOON = 1_800_000_000.0 // HOUR_S * HOUR_S
 
 
-def taken(ledger: Ledger, *, since: float, until: float, **wanted: str) -> Stats:
+def taken(ledger: Ledger, *, since: float, until: float, **wanted: Any) -> Stats:
     with ledger.read() as db:
         return take_stats(db, Filter(**wanted), since=since, until=until)
 

@@ -2,12 +2,9 @@
 
 import hashlib
 import hmac
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 import stripe
@@ -20,10 +17,9 @@ from cli.forward.resigning import Stored, headers_for
 from cli.forward.sending import post
 from cli.forward.target import resolve
 from ledger.store import Ledger
+from tests.cli.laptop import SECRET, serving
 from tests.cli.shell import Shell
 from tests.ledger.making import new_event, store
-
-SECRET = "whsec_of_a_laptop_0123456789"
 
 BODY = '{"id": "evt_1", "object": "event", "type": "charge.refunded", "note": "ä"}\n'.encode()
 
@@ -39,34 +35,6 @@ def verifies(source: str, body: bytes, headers: dict[str, str]) -> bool:
         return SignatureVerifier(SECRET).is_valid_request(body, headers)
     expected = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, headers["x-hub-signature-256"])
-
-
-@contextmanager
-def serving(status: int = 200, location: str = "") -> Iterator[tuple[str, list[Any]]]:
-    """Serve on loopback: construct_event judges; give the URL and what came in."""
-    came: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            came.append((self.path, headers, body))
-            stripe.Webhook.construct_event(body, headers["stripe-signature"], SECRET)
-            self.send_response(status)
-            if location:
-                self.send_header("location", location)
-            self.end_headers()
-            self.wfile.write(b"seen\x1b[31m")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its own name for it
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}/webhooks/stripe?a=1", came
-        server.shutdown()
-        thread.join()
 
 
 def stored(source: str, body: bytes, headers: dict[str, str]) -> Stored:
@@ -131,6 +99,31 @@ def test_what_does_not_listen_is_an_answer_too() -> None:
     answer = post(resolve("http://127.0.0.1:1/", allow_remote=False), {}, b"")
     assert (answer.status, answer.ok) == (None, False)
     assert answer.error
+
+
+def test_an_answer_that_never_ends_is_given_up_at_the_deadline() -> None:
+    """Each byte comes in time, and all of them do not."""
+
+    def drip() -> None:
+        opened, _ = listener.accept()
+        with opened:
+            opened.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+            while not over.wait(0.05):
+                try:
+                    opened.sendall(b"x")
+                except OSError:
+                    return
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        target = resolve(f"http://127.0.0.1:{listener.getsockname()[1]}/", allow_remote=False)
+        answer = post(target, {}, b"{}", timeout_s=0.3)
+        over.set()
+        thread.join()
+    assert (answer.status, answer.error, answer.connected) == (None, "no answer within 0.3 s", True)
+    assert 0.3 <= answer.took_s < 5
 
 
 def test_the_command_sends_the_original_bytes_and_fails_when_the_answer_does(shell: Shell, ledger: Ledger) -> None:

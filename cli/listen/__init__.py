@@ -1,0 +1,1 @@
+"""Streams new events to a developer's own machine."""
