@@ -244,7 +244,8 @@ def mark_sent(
 
     A message that was to read otherwise meanwhile is due again. What was folded into it is sent with it.
     """
-    _keep_channel(db, effect.channel, {"channel_id": channel_id})
+    if ts:  # what only one person saw says nothing of where it is
+        _keep_channel(db, effect.channel, {"channel_id": channel_id})
     current = effects.c.revision == effect.revision
     values = {
         "due_at": now,

@@ -25,7 +25,7 @@ def list_disputes(db: Connection, _asker: Asker) -> str:
     rows = db.execute(select(cases).where(*mine).order_by(*soonest).limit(SHOWN)).all()
     real = sums(db, cases.c.amount, cases.c.currency, *mine, cases.c.livemode.is_not(False))
     amount = f", {listed(real)}" if real else ""
-    more = [f"and {count - len(rows):,} more: `hookline alerts cases`"] if count > len(rows) else []
+    more = [f"and {count - len(rows):,} more"] if count > len(rows) else []
     return "\n".join([f"*{count:,} open dispute{'' if count == 1 else 's'}{amount}*", *map(_line, rows), *more])
 
 

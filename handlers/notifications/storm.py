@@ -1,12 +1,12 @@
 """Many alerts of one kind in one message: how many, how many customers, how much, why; and a list in its thread."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from handlers.notifications.blocks import Block, context, header, link, mrkdwn_section
+from handlers.notifications.blocks import MAX_SECTION_CHARS, Block, context, header, link, mrkdwn_section
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.reasons import CODE
 from handlers.payments.money import display, listed
@@ -30,8 +30,7 @@ NAMES: Mapping[str, str] = {
 }
 
 LISTED = 40
-LINES_PER_SECTION = 10
-# A section takes 3,000 characters, and a line has less than 300.
+# With a section each, which only the longest names need, they fit into a message.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +115,24 @@ def _summary(total: Total, alike: str) -> dict[str, Any]:
 def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]:
     kind, mode = _read(alike)
     lines = list(_lines(db, root))
-    blocks: list[Block] = [
-        mrkdwn_section("\n".join(lines[start : start + LINES_PER_SECTION]))
-        for start in range(0, len(lines), LINES_PER_SECTION)
-    ]
+    blocks: list[Block] = [mrkdwn_section(text) for text in _paragraphs(lines)]
     more = total.count - len(lines)
     if more > 0:
-        blocks.append(context(f"The largest {len(lines)}. {more:,} more: hookline alerts folded {root}"))
+        shown = f"{len(lines)} are listed, the largest amounts first"
+        blocks.append(context(f"{shown}. {more:,} more: hookline alerts folded {root}"))
     return {"text": f"{mode}The list of {total.count:,} {NAMES.get(kind, 'alerts')}", "blocks": blocks}
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Put lines together, as many as a section takes."""
+    text = ""
+    for line in lines:
+        if text and len(text) + len(line) >= MAX_SECTION_CHARS:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+    if text:
+        yield text
 
 
 def _lines(db: Connection, root: int) -> Iterator[str]:
