@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import again, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
+from cli import again, deliveries, events, ledger_door, payments, prune, replay, replays, requests, trigger
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
 from cli.options import Json
@@ -38,6 +38,7 @@ def hookline() -> None:
       hookline deliveries list --state dead             see what needs a person
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
+      hookline payments summary --since 24h             see what became of money
       hookline dismiss 17 --reason 'test data'          call off what does not matter
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
@@ -101,6 +102,7 @@ app.command()(trigger.trigger)
 app.add_typer(events.events_app, name="events")
 app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
+app.add_typer(payments.payments_app, name="payments")
 app.command()(again.retry)
 app.command()(again.dismiss)
 app.command()(replay.replay)
