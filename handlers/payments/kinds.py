@@ -60,7 +60,7 @@ def _kinds() -> tuple[Kind, ...]:
             types=_types("charge", "succeeded failed captured pending expired refunded updated"),
             shape=KeptCharge,
             lifecycle=_lifecycle("pending uncaptured succeeded expired failed", final="expired failed"),
-            details=("amount_captured", "amount_refunded", "captured", "disputed", "failure_message"),
+            details=("amount_captured", "amount_refunded", "captured", "disputed", "failure_message", "settled_by"),
             growing=frozenset({"amount_captured", "amount_refunded"}),
             path="/v1/charges/",
         ),
@@ -224,6 +224,7 @@ def _lifecycle(order: str, *, final: str) -> Lifecycle:
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
+ALL_KINDS = ("payment", "refund", "dispute", *KINDS)
 TYPES = tuple(type_ for kind in KINDS.values() for type_ in kind.types)
 
 
