@@ -182,7 +182,7 @@ def test_an_override_without_a_name_or_a_value_is_refused(override: str) -> None
     ("source", "type_"), [("stripe", "payment.failed"), ("paypal", "x"), ("stripe", "../github/ping")]
 )
 def test_an_unknown_sample_is_refused_and_says_where_those_are_that_there_are(source: str, type_: str) -> None:
-    with pytest.raises(UnknownSample, match="`hookline trigger.*` lists what there is"):
+    with pytest.raises(UnknownSample, match=r"`hookline trigger.*` lists what there is"):
         load_sample(source, type_)
 
 
