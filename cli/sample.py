@@ -42,7 +42,7 @@ SLACK_TIME = re.compile(r"(\d{10})(\.\d{6})")
 
 
 class UnknownSample(Exception):
-    """There is no sample of this source and type. The text lists those that there are."""
+    """There is no sample of this source and type. The text names those that may have been meant."""
 
 
 class UnknownPath(Exception):
@@ -60,6 +60,14 @@ class Sample:
     source: str
     type: str
     payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What makes the ids of one trigger unique: at the end of those that are text, and as a number."""
+
+    suffix: str
+    number: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +114,9 @@ def _unknown(source: str, type_: str, known: Sequence[str]) -> str:
     near = [each for each in known if len(type_) >= MIN_PART_CHARS and type_ in each]
     near += [each for each in get_close_matches(type_, known, n=MAX_NEAR, cutoff=0.5) if each not in near]
     guess = f"did you mean {' or '.join(near[:MAX_NEAR])}? " if near else ""
-    return f"no sample of {source} {type_}; {guess}there is {', '.join(known) or 'none of this source'}"
+    return (
+        f"no sample of {source} {type_}; {guess}`hookline trigger{f' {source}' if known else ''}` lists what there is"
+    )
 
 
 def freshen(sample: Sample, overrides: Iterable[str], *, now: float, random: Random) -> Webhook:
@@ -120,24 +130,34 @@ def freshen(sample: Sample, overrides: Iterable[str], *, now: float, random: Ran
         UnknownPath: an override's place does not exist, and neither does an object to put it in.
 
     """
-    payload = _moved(_renamed(sample.payload, random), round(now) - SAMPLED_AT)
+    payload = moved(renamed(sample.payload, make_marks(random)), round(now) - SAMPLED_AT)
     for override in overrides:
-        _put(payload, override)
-    return _PACKERS[sample.source](sample.type, payload)
+        put(payload, override)
+    return pack(Sample(sample.source, sample.type, payload))
 
 
-def _renamed(payload: Mapping[str, Any], random: Random) -> Any:  # noqa: ANN401  # JSON is any of six types
+def pack(sample: Sample) -> Webhook:
+    """Write a payload as its provider would send it."""
+    return _PACKERS[sample.source](sample.type, sample.payload)
+
+
+def make_marks(random: Random) -> Marks:
+    """Draw what makes ids unique."""
     suffix = "".join(random.choices(ascii_letters + digits, k=SUFFIX_CHARS))
-    number = str(random.randrange(10**10, 10**11))  # exact also where JSON numbers are doubles
-    return json.loads(json.dumps(payload).replace(ID_MARK, suffix).replace(NUMBER_MARK, number))
+    return Marks(suffix, str(random.randrange(10**10, 10**11)))  # exact also where JSON numbers are doubles
 
 
-def _moved(value: Any, by_s: int) -> Any:  # noqa: ANN401  # JSON is any of six types
+def renamed(payload: Mapping[str, Any], marks: Marks) -> Any:  # noqa: ANN401  # JSON is any of six types
+    """Give a copy with new ids."""
+    return json.loads(json.dumps(payload).replace(ID_MARK, marks.suffix).replace(NUMBER_MARK, marks.number))
+
+
+def moved(value: Any, by_s: int) -> Any:  # noqa: ANN401  # JSON is any of six types
     """Move every time in `value` by `by_s` seconds."""
     if isinstance(value, dict):
-        return {key: _moved(each, by_s) for key, each in value.items()}
+        return {key: moved(each, by_s) for key, each in value.items()}
     if isinstance(value, list):
-        return [_moved(each, by_s) for each in value]
+        return [moved(each, by_s) for each in value]
     if isinstance(value, int) and value in UNIX_TIMES:
         return value + by_s
     return _moved_text(value, by_s) if isinstance(value, str) else value
@@ -152,7 +172,14 @@ def _moved_text(text: str, by_s: int) -> str:
     return f"{int(slack_time[1]) + by_s}{slack_time[2]}" if slack_time else text
 
 
-def _put(payload: Any, override: str) -> None:  # noqa: ANN401  # JSON is any of six types
+def put(payload: Any, override: str) -> None:  # noqa: ANN401  # JSON is any of six types
+    """Change a payload as an override says.
+
+    Raises:
+        BadOverride: it has no `=`.
+        UnknownPath: its place does not exist, and neither does an object to put it in.
+
+    """
     path, equals, text = override.partition("=")
     if not equals or not path:
         message = f"{override!r} is not of the form key.path=value"

@@ -1,184 +1,172 @@
-"""`hookline trigger`: post a realistic, signed sample to the running service."""
+"""`hookline trigger`: post realistic, signed samples to the running service: one, many, or a whole story."""
 
 import os
-import secrets
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from random import SystemRandom
-from typing import TYPE_CHECKING, Annotated, Any
+from random import Random, SystemRandom
+from typing import Annotated, Any
 
 import typer
 
 from cli.errors import NotDone
 from cli.options import Json
+from cli.pace import Pace, parse_rate
+from cli.posting import SECRET_VARIABLES, Answer, Post, open_post
 from cli.sample import BadOverride, UnknownPath, UnknownSample, Webhook, freshen, list_samples, load_sample
+from cli.scenario import SCENARIOS, find_scenario, tell
 from cli.show import clean, print_json, write
-from cli.signing import sign_github, sign_slack, sign_stripe
 
-if TYPE_CHECKING:
-    import httpx
+STORY = "scenario:"
+STORIES_OF = "stripe"
 
-    from config.settings import Settings
+MAX_LINES = 20
+# More answers than that are counted, not shown one by one.
 
-# ruff: noqa: PLC0415  # the HTTP client and the settings are imported when they are needed: `--help` starts without
+MAX_COUNT = 1_000_000
 
-SECRET_VARIABLES = {
-    "stripe": "STRIPE_WEBHOOK_SECRET",
-    "github": "GITHUB_WEBHOOK_SECRET",
-    "slack": "SLACK_SIGNING_SECRET",
-}
 
-ANSWER_TIMEOUT_S = 10.0
-
-MAX_DETAIL_CHARS = 200
-# Something else may listen there, and answer with a page.
+Made = list[tuple[str, Webhook]]  # types and what to send, in order
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """What to sign with, and where it was found."""
+class Wish:
+    """What to send."""
 
-    key: str
-    found_in: str
+    source: str
+    type: str
+    overrides: Sequence[str]
+
+    def make(self) -> Made:
+        """Make it, with ids that there never were.
+
+        Raises:
+            NotDone: there is no such sample, or no such place in it.
+
+        """
+        now, random = time.time(), SystemRandom()
+        try:
+            if self.source == STORIES_OF and self.type.startswith(STORY):
+                return tell(find_scenario(self.type.removeprefix(STORY)), self.overrides, now=now, random=random)
+            sample = load_sample(self.source, self.type)
+            return [(self.type, freshen(sample, self.overrides, now=now, random=random))]
+        except (UnknownSample, UnknownPath) as error:
+            raise NotDone(str(error)) from None
+        except BadOverride as error:
+            raise typer.BadParameter(str(error), param_hint="--override") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the service said: its JSON object, or its text as `answer`."""
+def _complete_type(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a sample or a story, for the shell."""
+    source = context.params.get("source") or ""
+    return [type_ for type_, _ in _listed(source) if type_.startswith(incomplete)]
 
-    status: int
-    body: Mapping[str, Any]
 
-    @property
-    def accepted(self) -> bool:
-        """Whether it is a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004  # that is what 2xx means
+def _complete_source(incomplete: str) -> list[str]:
+    return [source for source in SECRET_VARIABLES if source.startswith(incomplete)]
 
 
 def trigger(
     source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="stripe, github or slack. Without it, lists every sample.")
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="stripe, github or slack. Without it, lists every sample.",
+            autocompletion=_complete_source,
+        ),
     ] = None,
     type_: Annotated[
-        str | None, typer.Argument(metavar="TYPE", help="A sample's type. Without it, lists the source's samples.")
+        str | None,
+        typer.Argument(
+            metavar="TYPE",
+            help="A sample's type, or scenario:NAME. Without it, lists the source's samples.",
+            autocompletion=_complete_type,
+        ),
     ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY.PATH=VALUE", help="Change the sample; may be given several times."),
     ] = None,
+    count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, metavar="N", help="Send so many, each with new ids.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(parser=parse_rate, metavar="N/s", help="At most so many a second.")
+    ] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Send what belongs to a scenario out of order.")] = False,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Shuffle the same way as the last time.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Only list what there is.")] = False,
     as_json: Json = False,
 ) -> None:
-    r"""Send a signed sample webhook to the running service, as its provider would.
+    r"""Send signed sample webhooks to the running service, as their provider would.
 
-    Every one has new ids and the time of now. It goes to HOST and PORT, signed
-    with the secret that is set in this shell, or the one `hookline dev` made.
+    Every one has new ids and the time of now. They go to HOST and PORT, signed
+    with the secret that is set in this shell, or the one `hookline dev` made. A
+    scenario is a whole story: its events share their objects' ids, and end now.
 
     Examples:
       hookline trigger
       hookline trigger stripe
       hookline trigger stripe charge.dispute.created
+      hookline trigger stripe scenario:dispute-lost
+      hookline trigger stripe scenario:payment-refunded --shuffle --seed 7
       hookline trigger stripe payment_intent.payment_failed \
         --override data.object.amount=500 --override data.object.currency=jpy
+      hookline trigger stripe payment_intent.succeeded --count 1000 --rate 50/s
       hookline trigger github workflow_run.completed
       hookline trigger slack slash_command --override text=status
     """
     if source is not None and source not in SECRET_VARIABLES:
         raise typer.BadParameter(f"{source!r} is not a source: there are {', '.join(SECRET_VARIABLES)}")
-    if source is None or type_ is None:
+    if source is None or type_ is None or list_:
         _list_samples([source] if source else list(SECRET_VARIABLES), as_json=as_json)
         return
-    webhook = _make(source, type_, override or [])
-    from config.settings import load_settings
+    if seed is not None and not shuffle:
+        raise typer.BadParameter("--seed says how to --shuffle")
+    wish = Wish(source, type_, override or [])
+    order = list(range(len(wish.make())))  # what cannot be made is said before anybody is looked for
+    if shuffle:
+        Random(seed).shuffle(order)  # noqa: S311  # an order, no secret
+    with open_post(os.environ, source) as post:
+        _send(post, wish, order, count=count, pace=Pace(rate), as_json=as_json)
 
-    settings = load_settings(os.environ)
-    secret = _find_secret(settings, os.environ, SECRET_VARIABLES[source])
-    answer = _post(settings, webhook, _sign(source, webhook, secret.key))
-    _tell(answer, source, type_, as_json=as_json)
-    if not answer.accepted:
-        raise NotDone(f"{source} {type_} was answered {answer.status}: {_advice(answer, source, secret)}")
+
+def _listed(source: str) -> Iterator[tuple[str, str]]:
+    """Give the samples of a source, then its stories with what they are about."""
+    yield from ((type_, "") for type_ in list_samples(source))
+    if source == STORIES_OF:
+        yield from ((f"{STORY}{name}", scenario.about) for name, scenario in SCENARIOS.items())
 
 
 def _list_samples(sources: Sequence[str], *, as_json: bool) -> None:
-    samples = [(source, type_) for source in sources for type_ in list_samples(source)]
+    listed = [(source, type_, about) for source in sources for type_, about in _listed(source)]
     if as_json:
-        print_json({"source": source, "type": type_} for source, type_ in samples)
-    elif len(sources) == 1:
-        write("".join(f"{type_}\n" for _, type_ in samples))
-    else:
-        write("".join(f"{source} {type_}\n" for source, type_ in samples))
-
-
-def _make(source: str, type_: str, overrides: Sequence[str]) -> Webhook:
-    try:
-        return freshen(load_sample(source, type_), overrides, now=time.time(), random=SystemRandom())
-    except (UnknownSample, UnknownPath) as error:
-        raise NotDone(str(error)) from None
-    except BadOverride as error:
-        raise typer.BadParameter(str(error), param_hint="--override") from None
-
-
-def _find_secret(settings: "Settings", environ: Mapping[str, str], variable: str) -> Secret:
-    """Take the newest secret: from the environment, or from those that `hookline dev` made."""
-    from cli.dev.secrets import read_dev_secrets
-    from config.settings import load_secrets
-
-    path = settings.dev_secrets_path
-    if variable in environ:
-        return Secret(load_secrets(environ, [variable])[variable].keys[0], "this shell")
-    try:
-        kept = load_secrets(read_dev_secrets(path), [variable])
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotDone(f"{path} cannot be read ({error}): set {variable} to the service's secret") from None
-    if variable not in kept:
-        raise NotDone(
-            f"the secret to sign with is not known: set {variable} to the one that the service has, or start the "
-            f"service with `hookline dev` (`make run`), which keeps one in {path}"
+        print_json(
+            {"source": source, "type": type_} | ({"about": about} if about else {}) for source, type_, about in listed
         )
-    return Secret(kept[variable].keys[0], str(path))
+        return
+    names = [type_ if len(sources) == 1 else f"{source} {type_}" for source, type_, _ in listed]
+    chars = max((len(name) for name, (_, _, about) in zip(names, listed, strict=True) if about), default=0)
+    write(
+        "".join(f"{name:<{chars}}  {about}".rstrip() + "\n" for name, (_, _, about) in zip(names, listed, strict=True))
+    )
 
 
-def _sign(source: str, webhook: Webhook, secret: str) -> dict[str, str]:
-    if source == "stripe":
-        return sign_stripe(webhook.body, secret, time.time())
-    if source == "slack":
-        return sign_slack(webhook.body, secret, time.time())
-    return sign_github(webhook.body, secret) | {
-        "x-github-event": webhook.event_name or "",
-        "x-github-delivery": str(uuid.uuid4()),
-        "x-github-hook-id": str(secrets.randbelow(10**9)),
-    }
-
-
-def _post(settings: "Settings", webhook: Webhook, signature: Mapping[str, str]) -> Answer:
-    import httpx
-
-    from cli.dev.readiness import base_url
-
-    url = f"{base_url(settings.host, settings.port)}{webhook.path}"
-    headers = {"content-type": webhook.content_type, "user-agent": "hookline-trigger", **signature}
-    try:
-        # trust_env: a proxy meant for the outside must not see what goes to this machine.
-        answer = httpx.post(url, content=webhook.body, headers=headers, timeout=ANSWER_TIMEOUT_S, trust_env=False)
-    except httpx.ConnectError:
-        raise NotDone(
-            f"nothing listens at {url}: start the service with `hookline dev` (`make run`), "
-            "or set HOST and PORT to where it is"
-        ) from None
-    except httpx.TimeoutException:
-        raise NotDone(f"no answer from {url} within {ANSWER_TIMEOUT_S:.0f} s: see what the service says") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotDone(f"{url} does not answer as the service would ({error}): are HOST and PORT right?") from None
-    return Answer(answer.status_code, _read(answer))
-
-
-def _read(answer: "httpx.Response") -> Mapping[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:  # UnicodeDecodeError is one, too
-        body = None
-    return body if isinstance(body, dict) else {"answer": answer.text}
+def _send(post: Post, wish: Wish, order: Sequence[int], *, count: int, pace: Pace, as_json: bool) -> None:
+    began, accepted = time.monotonic(), 0
+    one_by_one = as_json or count * len(order) <= MAX_LINES
+    for _ in range(count):
+        made = wish.make()
+        for type_, webhook in (made[number] for number in order):
+            pace.wait()
+            answer = post.send(webhook)
+            if one_by_one:
+                _tell(answer, wish.source, type_, as_json=as_json)
+            if not answer.accepted:
+                so_far = f" ({accepted:,} were accepted before)" if accepted else ""
+                raise NotDone(f"{wish.source} {type_} was answered {answer.status}: {post.advice(answer)}{so_far}")
+            accepted += 1
+    if not one_by_one:
+        took_s = time.monotonic() - began
+        write(f"{wish.source} {wish.type}: {accepted:,} accepted in {took_s:.1f} s ({accepted / took_s:,.0f}/s)\n")
 
 
 def _tell(answer: Answer, source: str, type_: str, *, as_json: bool) -> None:
@@ -195,18 +183,3 @@ def _said(body: Mapping[str, Any]) -> str:
     lines = str(body.get("text") or body.get("challenge") or body.get("answer") or "").splitlines()
     before = "\n  " if len(lines) > 1 else " "
     return "".join(f"{before}{clean(line)}" for line in lines)
-
-
-def _advice(answer: Answer, source: str, secret: Secret) -> str:
-    variable = SECRET_VARIABLES[source]
-    if answer.status == 401:  # noqa: PLR2004  # HTTP's own numbers are names here
-        return (
-            f"the service has another {variable} than {secret.found_in}. Set it to the service's, "
-            "or HOOKLINE_DATA_DIR to the service's; `hookline requests list` says what it saw"
-        )
-    if answer.status == 404:  # noqa: PLR2004
-        return f"the service runs without {variable}, or something else listens there (HOST, PORT)"
-    if answer.status == 503:  # noqa: PLR2004
-        return "the service cannot write to its ledger right now, or is busy: try again, and see what it says"
-    detail = answer.body.get("detail") or answer.body.get("title") or answer.body.get("answer") or "no reason given"
-    return clean(" ".join(str(detail).split()))[:MAX_DETAIL_CHARS]

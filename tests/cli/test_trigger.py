@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +15,11 @@ import pytest
 import stripe
 from slack_sdk.signature import SignatureVerifier
 
+from cli.posting import SECRET_VARIABLES
 from cli.sample import UnknownSample, list_samples, load_sample
-from cli.trigger import SECRET_VARIABLES
+from cli.scenario import SCENARIOS
 from tests.cli.shell import Shell
+from tests.cli.test_sessions import SESSIONS, replay
 
 SECRET = "whsec_test_0123456789abcdef"
 
@@ -28,6 +31,7 @@ class StandIn:
     """Where `trigger` posts to. It keeps what it verified and answers what it is told to."""
 
     answer: tuple[int, str, bytes] = RECEIPT
+    counts: bool = False  # in its receipts
     verified: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
@@ -35,6 +39,8 @@ class StandIn:
         if not is_signed(path, headers, body):
             return 401, "application/problem+json", b'{"title":"Unauthorized","status":401}'
         self.verified.append((path, headers, body))
+        if self.counts:
+            return 200, "application/json", b'{"status":"accepted","event":%d}' % len(self.verified)
         return self.answer
 
 
@@ -158,19 +164,30 @@ def test_a_secret_is_looked_for_where_dev_keeps_it(shell: Shell, stand_in: Stand
 
 
 def test_the_samples_are_listed(bare_shell: Shell) -> None:
-    every = [f"{source} {type_}" for source in SECRET_VARIABLES for type_ in list_samples(source)]
-    assert bare_shell.run("trigger").stdout.splitlines() == every
+    every = {f"{source} {type_}" for source in SECRET_VARIABLES for type_ in list_samples(source)}
+    listed = bare_shell.run("trigger", "--list").stdout.splitlines()
+    assert {line for line in listed if "scenario:" not in line} == every
+    assert bare_shell.run("trigger").stdout.splitlines() == listed
+    stories = [line for line in bare_shell.run("trigger", "stripe").stdout.splitlines() if line.startswith("scenario:")]
+    assert [line.split("  ")[0] for line in stories] == [f"scenario:{name}" for name in SCENARIOS]
+    assert all(line.endswith(scenario.about) for line, scenario in zip(stories, SCENARIOS.values(), strict=True))
     assert bare_shell.run("trigger", "slack").stdout.splitlines() == list_samples("slack")
     assert {"source": "slack", "type": "app_mention"} in bare_shell.objects("trigger", "slack")
 
 
 def test_a_type_that_is_nearly_right_is_understood(bare_shell: Shell) -> None:
-    assert "did you mean charge.refunded" in bare_shell.refused("trigger", "stripe", "charge.refund")
+    said = bare_shell.refused("trigger", "stripe", "charge.refund")
+    assert said.startswith("no sample of stripe charge.refund; did you mean charge.refund.updated or charge.refunded")
+    assert said.endswith("`hookline trigger stripe` lists what there is")
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("charge.dispute.create", "charge.dispute.created"), ("payout", "payout.paid"), ("refunded", "charge.refunded")],
+    [
+        ("charge.dispute.create", "charge.dispute.created"),
+        ("payout", "payout.created"),
+        ("refunded", "charge.refunded"),
+    ],
 )
 def test_a_type_is_guessed_from_its_spelling_or_a_part_of_it(typed: str, meant: str) -> None:
     with pytest.raises(UnknownSample) as caught:
@@ -183,3 +200,57 @@ def test_a_source_or_an_override_that_cannot_be_is_wrong_usage(bare_shell: Shell
     assert bare_shell.run("trigger", "stripe", "refund.created", "--override", "amount").returncode == 2
     said = bare_shell.refused("trigger", "stripe", "refund.created", "--override", "data.amounts.0=1")
     assert said == "data.amounts.0: there is no 'amounts' in this sample"
+
+
+def stories(stand_in: StandIn) -> list[dict[str, Any]]:
+    return [json.loads(body) for _, _, body in stand_in.verified]
+
+
+def test_a_story_is_told_in_order_and_again_in_the_order_of_its_seed(shell: Shell, stand_in: StandIn) -> None:
+    done = shell.run("trigger", "stripe", "scenario:dispute-lost")
+    told = stories(stand_in)
+    in_order = [step.type for step in SCENARIOS["dispute-lost"].steps]
+    assert [event["type"] for event in told] == in_order
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"stripe {type_}" for type_ in in_order]
+    stand_in.verified.clear()
+    for _ in range(2):
+        shell.run("trigger", "stripe", "scenario:dispute-lost", "--shuffle", "--seed", "7")
+    shuffled = [event["type"] for event in stories(stand_in)]
+    assert sorted(shuffled[:7]) == sorted(in_order)
+    assert shuffled[:7] == shuffled[7:]
+    assert shuffled[:7] != in_order
+
+
+def test_many_are_sent_at_a_rate_each_with_new_ids_and_counted(shell: Shell, stand_in: StandIn) -> None:
+    began = time.monotonic()
+    done = shell.run("trigger", "stripe", "payout.paid", "--count", "25", "--rate", "50/s")
+    assert time.monotonic() - began > 24 / 50
+    assert done.stdout.startswith("stripe payout.paid: 25 accepted in ")
+    assert len({event["id"] for event in stories(stand_in)}) == 25
+    assert len(shell.objects("trigger", "stripe", "payout.paid", "--count", "25")) == 25
+
+
+def test_many_end_with_the_first_that_is_refused(shell: Shell, stand_in: StandIn) -> None:
+    stand_in.answer = (503, "application/problem+json", b"{}")
+    assert "answered 503" in shell.refused("trigger", "stripe", "payout.paid", "--count", "100")
+    assert len(stand_in.verified) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "hint"),
+    [
+        (("scenario:dispute-los",), 1, "there is payment-refunded"),
+        (("payout.paid", "--rate", "0"), 2, "50/s"),
+        (("payout.paid", "--seed", "1"), 2, "--shuffle"),
+    ],
+)
+def test_what_cannot_be_told_says_why(bare_shell: Shell, words: tuple[str, ...], status: int, hint: str) -> None:
+    done = bare_shell.run("trigger", "stripe", *words)
+    assert done.returncode == status
+    assert hint in done.stderr
+
+
+def test_what_the_manual_shows_of_triggers_is_what_people_see(shell: Shell, stand_in: StandIn) -> None:
+    stand_in.counts = True
+    session = (SESSIONS / "trigger.txt").read_text()
+    assert replay(shell, session) == session
