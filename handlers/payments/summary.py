@@ -164,9 +164,9 @@ _KINDS = {"payment": payments, "refund": refunds, "dispute": disputes}
 def _by_currency(db: Connection, span: _Span) -> Iterator[Money]:
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, amount, counts in _SUMS:
-        currency = amount.table.c.currency
-        for row in db.execute(_summed(amount, [currency], and_(span.holds(amount.table), counts))):
-            found[row.currency][name] = Sum(row.count, _whole(row))
+        rows = db.execute(_summed(amount, [amount.table.c.currency], and_(span.holds(amount.table), counts)))
+        for row in rows:
+            found[row.currency][name] = Sum(row.number, _whole(row))
     for currency in sorted(found):
         yield Money(currency=currency, **found[currency])
 
@@ -176,13 +176,13 @@ def _by_state(db: Connection, span: _Span) -> Iterator[Standing]:
         columns = [func.coalesce(table.c.status, "").label("state"), table.c.currency]
         rows = db.execute(_summed(table.c.amount, columns, span.holds(table))).all()
         for row in sorted(rows, key=lambda each: (each.state, each.currency)):
-            yield Standing(kind=kind, state=row.state, currency=row.currency, count=row.count, amount=_whole(row))
+            yield Standing(kind=kind, state=row.state, currency=row.currency, count=row.number, amount=_whole(row))
 
 
 def _failure_codes(db: Connection, span: _Span) -> Sequence[FailureCode]:
     code = payments.c.failure_code
-    statement = select(code, func.count().label("count")).where(span.holds(payments), _TRY_FAILED).group_by(code)
-    return _ranked(FailureCode(code=row.failure_code, count=row.count) for row in db.execute(statement))
+    statement = select(code, func.count().label("number")).where(span.holds(payments), _TRY_FAILED).group_by(code)
+    return _ranked(FailureCode(code=row.failure_code, count=row.number) for row in db.execute(statement))
 
 
 def _ranked(codes: Iterable[FailureCode]) -> list[FailureCode]:
@@ -194,7 +194,7 @@ def _summed(amount: Column[int], by: Sequence[ColumnElement[Any]], counts: Colum
     return (
         select(
             *by,
-            func.count().label("count"),
+            func.count().label("number"),
             func.sum(amount.bitwise_rshift(literal(HALF_BITS, Integer))).label("high"),
             func.sum(amount.bitwise_and(low)).label("low"),
         )

@@ -1,5 +1,7 @@
 """What became of money in a span of time, by currency."""
 
+from typing import Any
+
 import pytest
 
 from cli.sample import SAMPLED_AT
@@ -14,10 +16,10 @@ def the_day(desk: Desk, *, livemode: bool = True) -> Summary:
     return summarise(desk.db, since=SAMPLED_AT, until=SAMPLED_AT + DAY_S, livemode=livemode)
 
 
-def deliver(desk: Desk, type_: str, number: int, *, at_s: int = 0, live: bool = True, **changes: object) -> None:
+def deliver(desk: Desk, type_: str, number: int, *, at_s: int = 0, live: bool = True, **changes: Any) -> None:
     object_id = f"{type_.split('.', maxsplit=1)[0]}_{number}"
-    fields = {f"data__object__{name}": value for name, value in {"id": object_id, **changes}.items()}
-    marks = {"id": f"evt_{type_}{number}{at_s}", "created": SAMPLED_AT + at_s, "livemode": live}
+    fields: dict[str, Any] = {f"data__object__{name}": value for name, value in {"id": object_id, **changes}.items()}
+    marks: dict[str, Any] = {"id": f"evt_{type_}{number}{at_s}", "created": SAMPLED_AT + at_s, "livemode": live}
     desk.deliver(sample(type_, **marks, **fields))
 
 
@@ -39,7 +41,7 @@ def test_each_currency_is_summed_for_itself(desk: Desk) -> None:
 def test_a_payment_that_failed_and_was_taken_later_is_taken_and_failed_ones_are_ranked_by_reason(desk: Desk) -> None:
     for number in range(3):
         deliver(desk, "payment_intent.payment_failed", number)
-    declined = {"last_payment_error__decline_code": "lost_card"}
+    declined: dict[str, Any] = {"last_payment_error__decline_code": "lost_card"}
     deliver(desk, "payment_intent.payment_failed", 3, **declined)
     deliver(desk, "payment_intent.succeeded", 0, at_s=60)
     day = the_day(desk)
