@@ -31,6 +31,7 @@ from ledger.migrate import check_migrated
 from ledger.overdue import Doorbell, Held
 from ledger.rejections import prune
 from ledger.store import Ledger
+from workers.digest import DigestRound
 from workers.metrics import serve_metrics
 from workers.watchman import Watchman
 
@@ -196,8 +197,10 @@ def main() -> None:
         ledger, broker, router = Ledger(engine), make_broker(settings), load_router()
         metrics = make_metrics(settings)
         channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
-        watchman = Watchman(ledger, rules=rules_of(settings), channels=channels)
-        sweeper = Sweeper(ledger, broker, router, metrics=metrics, rounds=[watchman.look])
+        rules = rules_of(settings)
+        watchman = Watchman(ledger, rules=rules, channels=channels)
+        digest = DigestRound(ledger, rules=rules, channels=channels)
+        sweeper = Sweeper(ledger, broker, router, metrics=metrics, rounds=[watchman.look, digest.make])
     except ConfigError as error:
         sys.exit(f"hookline: {error}")
     if settings.hookline_metrics_port is not None:

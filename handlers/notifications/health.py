@@ -90,7 +90,7 @@ def _when(known: Alarm) -> dict[str, str | None]:
     times = int(facts.get("times", 1))
     return {
         "Since": in_utc(int(facts["since"])),
-        "Until": None if facts.get("until") is None else in_utc(int(facts["until"])),
+        "Until": None if facts["until"] is None else in_utc(int(facts["until"])),
         "How often": f"{times} times, on and off" if times > 1 else None,
     }
 
@@ -101,8 +101,8 @@ def _old_deliveries(facts: Facts) -> Words:
         what=f"deliveries waited for over {_limit(facts)}",
         facts={
             "Oldest was due": in_utc(int(facts["oldest_at"])),
-            "Waiting": f"{facts['count']:,}",
-            "At most": _more_than(facts),
+            "Waiting": _now(facts),
+            "Most at once": _peak(facts),
             "For": _ranked(facts["handlers"]),
         },
         advice="Do workers run, and does the broker answer? `hookline doctor` looks at both. "
@@ -121,13 +121,13 @@ def _dead_deliveries(facts: Facts) -> Words:
         title=f"Dead: {dead}. Nobody tries again by itself",
         what="what was dead was tried again or dismissed",
         facts={
-            "Dead": f"{facts['count']:,}",
-            "At most": _more_than(facts),
+            "Dead": _now(facts),
+            "Most at once": _peak(facts),
             "For": _ranked(facts["handlers"]),
             "Latest event": latest,
         },
-        advice="`hookline deliveries list --state dead` says why. Then `hookline retry`, or `hookline dismiss`, "
-        "and this message closes.",
+        advice="`hookline deliveries list --state dead` says why. Then `hookline retry`, or `hookline dismiss`; when none is left, "
+        "this message closes.",
     )
 
 
@@ -178,8 +178,12 @@ def _counted(count: int, one: str, more: str) -> str:
     return _many(count, one, more) if count else ""
 
 
-def _more_than(facts: Facts) -> str | None:
-    return f"{facts['peak']:,}" if facts["peak"] > facts["count"] else None
+def _now(facts: Facts) -> str | None:
+    return f"{facts['count']:,}" if facts["until"] is None else None
+
+
+def _peak(facts: Facts) -> str | None:
+    return f"{facts['peak']:,}" if facts["until"] is not None or facts["peak"] > facts["count"] else None
 
 
 def _ranked(counts: Mapping[str, int]) -> str | None:
