@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import again, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
+from cli import again, alerts, deliveries, events, ledger_door, prune, replay, replays, requests, trigger
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
 from cli.options import Json
@@ -39,6 +39,7 @@ def hookline() -> None:
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
       hookline dismiss 17 --reason 'test data'          call off what does not matter
+      hookline alerts preview 1                         see what it would post to Slack
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
@@ -107,6 +108,7 @@ app.command()(replay.replay)
 app.command("resend", hidden=True)(replay.replay)  # what Stripe calls it
 app.command("redeliver", hidden=True)(replay.replay)  # what GitHub calls it
 app.add_typer(replays.replays_app, name="replays")
+app.add_typer(alerts.alerts_app, name="alerts")
 app.command()(prune.prune)
 app.command()(verify_command.verify)
 app.command("forward")(forward_command.forward_events)
