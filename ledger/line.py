@@ -114,7 +114,8 @@ def list_folded(db: Connection, effect_id: int) -> list[dict[str, Any]]:
     mine = select(*columns, effects.c.message).where(effects.c.folded_into == effect_id, effects.c.parent.is_(None))
     rows = db.execute(mine.order_by(effects.c.id)).mappings()
     return [
-        {name: value for name, value in row.items() if name != "message"} | {"text": json.loads(row["message"])["text"]}
+        {name: value for name, value in row.items() if name != "message"}
+        | {"text": read_message(row["message"])["text"]}
         for row in rows
     ]
 

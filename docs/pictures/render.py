@@ -16,7 +16,15 @@ HERE = Path(__file__).parent
 GOLDEN = HERE.parents[1] / "tests" / "handlers" / "golden"
 
 PICTURES: Mapping[str, tuple[str, str]] = {
-    "dispute": ("dispute_usd.json", "finance"),
+    "dispute_opened": ("cases/dispute_opened.json", "finance"),
+    "dispute_acknowledged": ("cases/dispute_acknowledged.json", "finance"),
+    "dispute_won": ("cases/dispute_won.json", "finance"),
+    "dispute_thread": ("cases/dispute_thread.json", "finance"),
+    "subscription_failing": ("cases/subscription_failing.json", "finance"),
+    "subscription_paid": ("cases/subscription_paid.json", "finance"),
+    "suspicious_payment": ("cases/suspicious_payment.json", "finance"),
+    "storm": ("cases/storm.json", "finance"),
+    "storm_list": ("cases/storm_list.json", "finance"),
     "inquiry": ("inquiry_usd.json", "finance"),
     "failed_payout": ("failed_payout_usd.json", "finance"),
     "failed_payment": ("failed_payment_usd.json", "finance"),
@@ -48,7 +56,7 @@ MONO = "Menlo, Consolas, DejaVu Sans Mono, monospace"
 SPAN = re.compile(r"<(?P<url>https://[^|>]+)\|(?P<label>[^>]+)>|\*(?P<bold>[^*\n]+)\*|`(?P<code>[^`\n]+)`")
 
 WIDE = 0.6
-BOLD = 1.06
+BOLD = 1.17
 # Times the width of the same text in the regular face.
 
 WIDTHS: Mapping[str, float] = {
