@@ -27,7 +27,7 @@ endif
 RUN_READY = $(VENV)/.ready-to-run
 TEST_READY = $(VENV)/.ready-to-test
 
-.PHONY: help run test check bench bench-quick faults format setup lock docs moved
+.PHONY: help run test check bench bench-quick faults format pictures setup lock docs moved
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench-quick: $(TEST_READY) ## the same in under a minute, to see that all of it 
 
 faults: $(TEST_READY) ## break it in every way of the fault matrix and count what is left (MINUTES=60 for a soak)
 	@$(BIN)/python -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+pictures: $(TEST_READY) ## draw the messages of docs/alerts.md anew, from their golden files
+	@$(BIN)/python docs/pictures/render.py
 
 format: $(TEST_READY) ## put the code in its usual form
 	@$(BIN)/ruff format .

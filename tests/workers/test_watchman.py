@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from config.rules import WatchRule
 from handlers.context import Channels, usual_rules
 from ledger.alarms import Alarm, change, read_all
-from ledger.effects import mark_sent
+from ledger.effects import mark_sent, read_message
 from ledger.line import LEASE_S, claim_next
 from ledger.rhythms import Rhythm
 from ledger.store import Ledger
@@ -67,7 +67,7 @@ def told(ledger: Ledger) -> list[str]:
     """Read the headers of all messages about health, oldest first."""
     with ledger.read() as db:
         rows = db.execute(select(effects.c.message).where(effects.c.key.like("hookline/%")).order_by(effects.c.id))
-        return [json.loads(row.message)["blocks"][0]["text"]["text"] for row in rows]
+        return [read_message(row.message)["blocks"][0]["text"]["text"] for row in rows]
 
 
 def set_all(ledger: Ledger, **values: Any) -> None:
