@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from handlers.choice import Choice
     from handlers.router import Handler
     from ledger.again import Again
+    from ledger.audit import By
     from ledger.replays import Step
     from ledger.store import Ledger
     from ledger.views import Filter
@@ -120,14 +121,14 @@ class LocalHands:
         from ledger import actions
 
         with self._told("retried"), self._ledger.write() as db:
-            return actions.retry(db, names, states=states, now=time.time())
+            return actions.retry(db, names, by=by_whoever(), states=states, now=time.time())
 
     def dismiss(self, names: Sequence[str], *, reason: str, states: Collection[str] | None = None) -> list[int]:
         """Call these deliveries off, or those of these events. Give the ids of those that it changed."""
         from ledger import actions
 
         with self._told("dismissed"), self._ledger.write() as db:
-            return actions.dismiss(db, names, who=whoever(), reason=reason, states=states, now=time.time())
+            return actions.dismiss(db, names, by=by_whoever(), reason=reason, states=states, now=time.time())
 
     def plan_replay(self, choice: "Choice") -> Plan:
         """Say what a replay would do."""
@@ -145,17 +146,16 @@ class LocalHands:
 
     def start_replay(self, plan: Plan, *, again: bool, reason: str | None) -> int:
         """Write a replay down. Give its id."""
-        from ledger import replays
+        from ledger import actions
 
         with self._ledger.write() as db:
-            return replays.create(
+            return actions.start_replay(
                 db,
-                plan.found.items,
-                who=whoever(),
-                reason=reason,
+                plan.found,
                 chosen=plan.choice.record(),
                 state=plan.choice.wanted.state,
                 again=again,
+                by=by_whoever(reason),
                 now=time.time(),
             )
 
@@ -240,6 +240,13 @@ def whoever() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
         return f"uid {os.getuid()}"
+
+
+def by_whoever(reason: str | None = None) -> "By":
+    """Say for the audit log that the person at this shell does it."""
+    from ledger.audit import By
+
+    return By(who=whoever(), via="cli", reason=reason)
 
 
 def _handlers() -> "Mapping[str, Handler]":

@@ -1,21 +1,25 @@
-"""What a person may do to deliveries, by name: the same for the commands and for the HTTP API."""
+"""What a person may change: the same for the commands and for the HTTP API, and each in the audit log."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
-from ledger import again, dismissals, views
+from ledger import again, audit, dismissals, replays, views
 from ledger.addresses import split
 from ledger.again import NOTHING, RETRIABLE, Again
+from ledger.audit import By
 from ledger.dismissals import DISMISSABLE
+from ledger.replays import Found
 
 
-def retry(db: Connection, names: Sequence[str], *, now: float, states: Collection[str] | None = None) -> Again:
+def retry(db: Connection, names: Sequence[str], *, by: By, now: float, states: Collection[str] | None = None) -> Again:
     """Run failed or dead deliveries again now, and send their dead effects again.
 
     Args:
         db: where.
         names: ids of deliveries; or providers' ids of events, for all of an event's.
+        by: who.
         now: Unix seconds.
         states: of deliveries that are named by id, only those in one of these; None: failed or dead.
 
@@ -24,15 +28,19 @@ def retry(db: Connection, names: Sequence[str], *, now: float, states: Collectio
 
     """
     ids, event_ids = split(db, names)
-    done = again.retry_deliveries(db, ids, now, states=RETRIABLE if states is None else states)
-    return sum((done, again.retry_events(db, event_ids, now)), NOTHING)
+    known = RETRIABLE if states is None else [each for each in RETRIABLE if each in states]
+    parts = (again.retry_deliveries(db, ids, now, states=known), again.retry_events(db, event_ids, now))
+    done = sum(parts, NOTHING)
+    if done.deliveries or done.effects:
+        audit.record(db, by, "retry", now=now, deliveries=done.deliveries, effects=done.effects)
+    return done
 
 
 def dismiss(
     db: Connection,
     names: Sequence[str],
     *,
-    who: str,
+    by: By,
     reason: str,
     now: float,
     states: Collection[str] | None = None,
@@ -42,7 +50,7 @@ def dismiss(
     Args:
         db: where.
         names: ids of deliveries; or providers' ids of events, for all of an event's.
-        who: a person's name.
+        by: who.
         reason: why.
         now: Unix seconds.
         states: only deliveries in one of these; None: whatever is not over and does not run.
@@ -53,5 +61,31 @@ def dismiss(
     """
     ids, event_ids = split(db, names)
     chosen = ids | views.delivery_ids_of(db, event_ids)
-    known = DISMISSABLE if states is None else states
-    return dismissals.dismiss(db, chosen, who=who, reason=reason, now=now, states=known)
+    known = DISMISSABLE if states is None else [each for each in DISMISSABLE if each in states]
+    done = dismissals.dismiss(db, chosen, who=by.who, reason=reason, now=now, states=known)
+    if done:
+        why = By(who=by.who, via=by.via, reason=reason)
+        audit.record(db, why, "dismiss", now=now, deliveries=done)
+    return done
+
+
+def start_replay(
+    db: Connection, found: Found, *, chosen: Mapping[str, Any], state: str | None, again: bool, by: By, now: float
+) -> int:
+    """Write a replay down, before anything of it is done. Give its id.
+
+    Args:
+        db: where.
+        found: what to run.
+        chosen: what was asked for, to be shown later.
+        state: the only one that a delivery may be in when its turn comes; None: any in which it is over or failed.
+        again: do effects again that are recorded already.
+        by: who.
+        now: Unix seconds.
+
+    """
+    replay_id = replays.create(
+        db, found.items, who=by.who, reason=by.reason, chosen=chosen, state=state, again=again, now=now
+    )
+    audit.record(db, by, "replay", now=now, replay=replay_id, deliveries=len(found.items), chosen=dict(chosen))
+    return replay_id

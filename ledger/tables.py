@@ -306,6 +306,33 @@ requests = Table(
     Column("body_sha256", String(64)),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(NAME_CHARS), nullable=False),  # who uses it; never given twice
+    Column("public", String(16), nullable=False),  # the part of the token that finds it
+    Column("digest", String(64), nullable=False),  # SHA-256 of the whole token, which is kept nowhere
+    Column("scopes", Text, nullable=False),  # a JSON list
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    UniqueConstraint("name"),
+    UniqueConstraint("public"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", String(NAME_CHARS), nullable=False),
+    Column("via", String(16), nullable=False),  # cli, api
+    Column("action", String(32), nullable=False),
+    Column("detail", Text, nullable=False),  # a JSON object
+    Column("reason", Text),
+)
+
 probes = Table(
     "probes",
     metadata,

@@ -30,6 +30,7 @@ from ledger.rejections import RejectionLog
 from ledger.store import Ledger
 from ledger.writer import Writer
 from receivers.answers import Answers, problem
+from receivers.api.api import add_api
 from receivers.body import Budget
 from receivers.ending import Ending, end_in_time
 from receivers.front import Front
@@ -47,6 +48,9 @@ STOP_S = 1.0
 
 PATIENCE_S = 5.0
 # For one statement. Its senders have been answered 503 by then; who comes next should not have to wait for it too.
+
+API_PATIENCE_S = 10.0
+# For one statement of the HTTP API. It has connections of its own.
 
 REFUSALS: dict[int | str, dict[str, object]] = {
     401: {"description": "The signature is absent, wrong, or too old"},
@@ -88,6 +92,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
     ledger = Ledger(engine)
+    api_ledger = Ledger(make_engine(settings, patience_s=API_PATIENCE_S))
     broker = make_broker(settings)
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
@@ -111,6 +116,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         announcer.stop(STOP_S)
         rejections.stop(STOP_S)
         ledger.close()
+        api_ledger.close()
         traces.stop()
 
     # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
@@ -133,6 +139,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         )
         _add_webhook(app, provider, intake)
         app.let_through(provider.path, intake.receive)
+    add_api(app, api_ledger, router.by_name, settings)
     health = Health(writer, ending)
     app.add_api_route("/healthz", health.alive, methods=["GET"], response_model=None, tags=["health"])
     app.add_api_route("/readyz", health.ready, methods=["GET"], response_model=None, tags=["health"])

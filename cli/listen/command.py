@@ -17,8 +17,8 @@ from cli.listen.place import Place
 from cli.listen.stream import Position, position_at, unseen
 from cli.moment import parse_moment
 from cli.options import Json, Source
+from cli.posting import SECRET_VARIABLES
 from cli.show import note, write
-from cli.trigger import SECRET_VARIABLES
 
 if TYPE_CHECKING:
     from cli.forward.target import Target

@@ -1,0 +1,105 @@
+"""What the API changes: retry, dismiss, replay; each in one transaction, with its entry in the audit log."""
+
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import JSONResponse, Response
+
+from handlers import preview
+from handlers.router import Handler
+from ledger import actions, replays
+from ledger.selection import select_deliveries
+from ledger.store import Ledger
+from ledger.tokens import Scope
+from receivers.api import shapes
+from receivers.api.access import by, needs
+from receivers.api.problems import Refused, declared
+
+Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
+
+
+class Doing:
+    """Does what a person says."""
+
+    def __init__(self, ledger: Ledger, handlers: Mapping[str, Handler]) -> None:
+        self._ledger = ledger
+        self._handlers = handlers
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the endpoints."""
+        for path, endpoint, shape, scope, more in (
+            ("/deliveries/selection", self.select, shapes.Selection, Scope.READ, (404,)),
+            ("/events/selection", self.select_events, shapes.Selection, Scope.READ, (404, 409)),
+            ("/retries", self.retry, shapes.Retried, Scope.REPLAY, (404, 409)),
+            ("/dismissals", self.dismiss, shapes.Dismissed, Scope.REPLAY, (404, 409)),
+            ("/replays/preview", self.preview_replay, shapes.ReplayPreview, Scope.READ, (404, 409)),
+            ("/replays", self.start_replay, shapes.Replay, Scope.REPLAY, (404, 409)),
+            ("/replays/{replay}/advance", self.advance, shapes.Step, Scope.REPLAY, (404,)),
+        ):
+            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=["POST"],
+                dependencies=[needs(scope)],
+                response_model=None,
+                responses=answers | declared(400, 408, 413, *more),
+            )
+
+    def select(self, asked: shapes.SelectionAsked) -> Response:
+        """Say which deliveries a filter means, for a retry or a dismissal, and how much money that is about."""
+        with self._ledger.read() as db:
+            found = select_deliveries(db, asked.filter(state=asked.state, limit=asked.limit))
+            return JSONResponse({"preview": preview.of_deliveries(db, found), "ids": found.deliveries})
+
+    def select_events(self, asked: shapes.ChoiceAsked) -> Response:
+        """Say which events a filter means, and how much money that is about."""
+        with self._ledger.read() as db:
+            found = asked.choice().find_events(db)
+            return JSONResponse({"preview": preview.of_events(db, found), "ids": found.ids})
+
+    def retry(self, asked: shapes.RetryAsked, request: Request) -> Response:
+        """Run failed or dead deliveries again now, and send their dead effects again."""
+        with self._ledger.write() as db:
+            done = actions.retry(db, asked.names, by=by(request, asked.reason), states=asked.states, now=time.time())
+        return JSONResponse({"deliveries": done.deliveries, "effects": done.effects})
+
+    def dismiss(self, asked: shapes.DismissAsked, request: Request) -> Response:
+        """Call deliveries off: they count as done."""
+        with self._ledger.write() as db:
+            done = actions.dismiss(
+                db, asked.names, by=by(request), reason=asked.reason, states=asked.states, now=time.time()
+            )
+        return JSONResponse({"deliveries": done})
+
+    def preview_replay(self, asked: shapes.ChoiceAsked) -> Response:
+        """Say what a replay would do, and to how much money."""
+        with self._ledger.read() as db:
+            return JSONResponse(preview.of_replay(db, asked.choice().find(db, self._handlers)))
+
+    def start_replay(self, asked: shapes.ReplayAsked, request: Request) -> Response:
+        """Write a replay down. Nothing runs until it is advanced."""
+        choice = asked.choice.choice()
+        with self._ledger.read() as db:
+            found = choice.find(db, self._handlers)
+        if asked.at_most is not None and len(found.items) > asked.at_most:
+            raise Refused(HTTPStatus.CONFLICT, "There is more to replay than the preview said: look at it again.")
+        with self._ledger.write() as db:
+            replay_id = actions.start_replay(
+                db, found, chosen=choice.record(), state=choice.wanted.state, again=asked.again,
+                by=by(request, asked.reason), now=time.time(),
+            )  # fmt: skip
+            return JSONResponse(replays.get_replay(db, replay_id))
+
+    def advance(self, replay: Number, asked: shapes.StepAsked) -> Response:
+        """Set the next items of a replay going; whoever asks decides how fast."""
+        try:
+            with self._ledger.write() as db:
+                step = replays.advance(db, replay, limit=asked.limit, now=time.time())
+        except LookupError:
+            raise Refused(HTTPStatus.NOT_FOUND, f"There is no replay {replay}.") from None
+        told = {"started": step.started, "left_alone": step.left_alone, "cursor": step.cursor, "items": step.items}
+        return JSONResponse(told)

@@ -1,0 +1,179 @@
+"""What the API shows: the same views as the commands, page by page."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from ledger import following, replays, views
+from ledger.event import DeliveryState
+from ledger.store import Ledger
+from ledger.tokens import Scope
+from ledger.views import Filter, Page, Position, View
+from ledger.views.events import FEW
+from receivers.api import shapes
+from receivers.api.access import bearer_of, needs
+from receivers.api.problems import Refused, declared
+
+# Endpoints are plain functions: FastAPI runs them in threads, and the event loop is free for webhooks meanwhile.
+
+OVER = (None, DeliveryState.DONE, DeliveryState.DISMISSED)
+
+Address = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
+
+RAW: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The exact bytes that were signed", "content": {"application/octet-stream": {}}}
+}
+
+
+class Looking:
+    """Answers questions. Changes nothing."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the endpoints."""
+        read, payload = [needs(Scope.READ)], [needs(Scope.PAYLOAD)]
+        for path, endpoint, shape, dependencies, more in (
+            ("/events", self.events, shapes.EventPage, read, (404,)),
+            ("/events/{event}", self.event, shapes.Event, read, (404, 409)),
+            ("/events/{event}/raw", self.raw, None, payload, (404, 409, 410)),
+            ("/deliveries", self.deliveries, shapes.DeliveryPage, read, (404,)),
+            ("/requests", self.requests, shapes.RequestPage, read, (404,)),
+            ("/replays", self.replays, shapes.Replays, read, (404,)),
+            ("/replays/{replay}", self.replay, shapes.Replay, read, (404,)),
+            ("/following/newest", self.newest, shapes.Newest, read, (404,)),
+            ("/following/ids", self.ids_after, shapes.Following, read, (404,)),
+            ("/following/events", self.events_of, shapes.Events, read, (404,)),
+        ):
+            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}} if shape else RAW
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=["GET"],
+                dependencies=dependencies,
+                response_model=None,
+                response_class=JSONResponse if shape else Response,
+                responses=answers | declared(*more),
+            )
+
+    def events(self, asked: Annotated[shapes.EventsAsked, Query()]) -> Response:
+        """List events, newest first: of the last 24 h unless `since` says otherwise, but for what needs somebody."""
+        wanted = asked.filter(
+            state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
+        )
+        bounded = asked.state not in FEW and asked.external_id is None
+        page = self._page(views.page_of_events, wanted, asked.before, views.position_of_event, bounded=bounded)
+        return _told("events", page)
+
+    def deliveries(self, asked: Annotated[shapes.DeliveriesAsked, Query()]) -> Response:
+        """List deliveries, newest events first: of the last 24 h unless `since` says otherwise, but for unfinished."""
+        wanted = asked.filter(
+            state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
+        )
+        bounded = asked.state in OVER and asked.external_id is None
+        page = self._page(views.page_of_deliveries, wanted, asked.before, views.position_of_delivery, bounded=bounded)
+        return _told("deliveries", page)
+
+    def requests(self, asked: Annotated[shapes.RequestsAsked, Query()], request: Request) -> Response:
+        """List rejected requests, newest first; their headers only with the scope `payload`."""
+        page = self._page(views.page_of_requests, asked.filter(), asked.before, views.position_of_request)
+        return _told("requests", Page([_as_seen_by(request, view) for view in page.views], page.next))
+
+    def event(self, event: Address, request: Request) -> Response:
+        """Give everything that is known of one event; its headers only with the scope `payload`."""
+        with self._ledger.read() as db:
+            view = views.get_event(db, _find(db, event))
+        if view is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {event}.")
+        return JSONResponse(_as_seen_by(request, view))
+
+    def raw(self, event: Address) -> Response:
+        """Give the exact bytes of an event that were signed."""
+        with self._ledger.read() as db:
+            event_id = _find(db, event)
+            view, body = views.get_event(db, event_id), views.get_body(db, event_id)
+        if view is None or body is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {event}.")
+        if view["payload_pruned_at"]:
+            raise Refused(HTTPStatus.GONE, f"The payload of event {event} was pruned.")
+        # Whatever it is, no browser is to show it as a page of ours.
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(body, headers=headers, media_type="application/octet-stream")
+
+    def replays(self, asked: Annotated[shapes.ReplaysAsked, Query()]) -> Response:
+        """List replays, newest first."""
+        with self._ledger.read() as db:
+            return JSONResponse({"replays": replays.list_replays(db, limit=asked.limit)})
+
+    def replay(self, replay: Number) -> Response:
+        """Give one replay, and where its deliveries stand."""
+        with self._ledger.read() as db:
+            view = replays.get_replay(db, replay)
+        if view is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"There is no replay {replay}.")
+        return JSONResponse(view)
+
+    def newest(self, asked: Annotated[shapes.NewestAsked, Query()]) -> Response:
+        """Give the id of the newest event, or of the newest one that came in before a time."""
+        with self._ledger.read() as db:
+            return JSONResponse({"id": following.newest(db, before=asked.before_s)})
+
+    def ids_after(self, asked: Annotated[shapes.FollowingAsked, Query()]) -> Response:
+        """Give the ids of the events after one, oldest first. Late ones may appear below what was seen: look back."""
+        with self._ledger.read() as db:
+            return JSONResponse({"ids": following.ids_after(db, asked.after, limit=asked.limit)})
+
+    def events_of(self, asked: Annotated[shapes.IdsAsked, Query()]) -> Response:
+        """Give several events by their ids, oldest first."""
+        with self._ledger.read() as db:
+            return JSONResponse({"events": following.events_of(db, asked.id)})
+
+    def _page(
+        self,
+        page: Callable[[Connection, Filter], Page],
+        wanted: Filter,
+        before: int | None,
+        find: Callable[[Connection, int], Position | None],
+        *,
+        bounded: bool = True,
+    ) -> Page:
+        with self._ledger.read() as db:
+            if before is not None:
+                position = find(db, before)
+                if position is None:
+                    raise Refused(HTTPStatus.NOT_FOUND, f"before: there is no {before} in this list.")
+                wanted = replace(wanted, before=position)
+            return page(db, views.within_a_day(wanted, now=time.time()) if bounded else wanted)
+
+
+def _find(db: Connection, address: str) -> int:
+    """Find an event.
+
+    Raises:
+        Refused: there is none.
+        ledger.views.SeveralEvents: several begin like that.
+
+    """
+    event_id = views.find_event(db, address)
+    if event_id is None:
+        raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {address}.")
+    return event_id
+
+
+def _told(name: str, page: Page) -> Response:
+    last = page.views[-1]["id"] if page.next is not None and page.views else None
+    return JSONResponse({name: page.views, "next": last})
+
+
+def _as_seen_by(request: Request, view: View) -> View:
+    """Leave out the headers, unless the token's scopes include them."""
+    seen = Scope.PAYLOAD in bearer_of(request).scopes
+    return view if seen else {name: value for name, value in view.items() if name != "headers"}

@@ -1,0 +1,405 @@
+"""What the API is asked and what it answers, as the OpenAPI page shows it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from handlers.choice import Choice
+from ledger.event import DeliveryState, EventState
+from ledger.tokens import Scope
+from ledger.views import Filter
+
+MAX_ID = 2**63 - 1
+MAX_PAGE = 500
+MAX_NAMES = 1_000
+MAX_SELECTED = 100_000
+MAX_STEP = 500
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Word = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+# No database takes a NUL.
+
+Reason = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
+Names = Annotated[list[Word], Field(min_length=1, max_length=MAX_NAMES)]
+
+
+class Asked(BaseModel):
+    """What is sent to us: nothing that we do not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Told(BaseModel):
+    """What we answer; there may be more in it than is said here."""
+
+
+class About(Asked):
+    """Which events."""
+
+    source: Word | None = None
+    type: Word | None = Field(None, description="As the provider spells it; * stands for anything.")
+    handler: Word | None = None
+    since: datetime | None = Field(None, description="Only what came in since then.")
+    until: datetime | None = Field(None, description="Only what came in before then.")
+
+    def filter(self, **more: Any) -> Filter:  # noqa: ANN401  # the fields of a Filter
+        """Give it as the ledger understands it."""
+        return Filter(
+            source=self.source,
+            type=self.type,
+            handler=self.handler,
+            since=_seconds(self.since),
+            until=_seconds(self.until),
+            **more,
+        )
+
+
+class ListAsked(About):
+    """A page of a list."""
+
+    account: Word | None = None
+    external_id: Word | None = Field(None, description="How the provider's id begins.")
+    before: Id | None = Field(None, description="The id that the page before this one ended with.")
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+
+
+class EventsAsked(ListAsked):
+    """A page of events."""
+
+    state: EventState | None = None
+
+
+class DeliveriesAsked(ListAsked):
+    """A page of deliveries."""
+
+    state: DeliveryState | None = None
+
+
+class RequestsAsked(Asked):
+    """A page of rejected requests."""
+
+    source: Word | None = None
+    reason: Word | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: Id | None = None
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+
+    def filter(self) -> Filter:
+        """Give it as the ledger understands it."""
+        return Filter(
+            source=self.source, state=self.reason, since=_seconds(self.since), until=_seconds(self.until),
+            limit=self.limit,
+        )  # fmt: skip
+
+
+class FollowingAsked(Asked):
+    """Which events came in after one."""
+
+    after: int = Field(0, ge=0, le=MAX_ID)
+    limit: int = Field(100, ge=1, le=1_000)
+
+
+class NewestAsked(Asked):
+    """Up to when."""
+
+    before: datetime | None = None
+
+    @property
+    def before_s(self) -> float | None:
+        """The moment in Unix seconds."""
+        return _seconds(self.before)
+
+
+class IdsAsked(Asked):
+    """Several events."""
+
+    id: Annotated[list[Id], Field(min_length=1, max_length=200)]
+
+
+class SelectionAsked(About):
+    """Deliveries to retry or to dismiss."""
+
+    state: DeliveryState = DeliveryState.DEAD
+    limit: int = Field(MAX_SELECTED, ge=1, le=MAX_SELECTED)
+
+
+class RetryAsked(Asked):
+    """What to retry."""
+
+    names: Names = Field(description="Ids of deliveries; or providers' ids of events, for all of an event's.")
+    states: list[DeliveryState] | None = Field(None, description="Of deliveries, only those in one of these.")
+    reason: Reason | None = None
+
+
+class DismissAsked(Asked):
+    """What to dismiss, and why."""
+
+    names: Names = Field(description="Ids of deliveries; or providers' ids of events, for all of an event's.")
+    states: list[DeliveryState] | None = Field(None, description="Of deliveries, only those in one of these.")
+    reason: Reason
+
+
+class ChoiceAsked(About):
+    """Which events to replay, or to send somewhere else."""
+
+    names: Annotated[list[Word], Field(min_length=1, max_length=10_000)] | None = Field(
+        None, description="Only these events, by our ids or the provider's."
+    )
+    state: DeliveryState | None = Field(None, description="Only deliveries in this state.")
+    limit: int | None = Field(None, ge=1, le=MAX_SELECTED, description="At most so many events, oldest first.")
+
+    def choice(self) -> Choice:
+        """Give it as the handlers understand it."""
+        names = None if self.names is None else tuple(self.names)
+        return Choice(wanted=self.filter(state=self.state, limit=self.limit), names=names)
+
+
+class ReplayAsked(Asked):
+    """What to replay, and how."""
+
+    choice: ChoiceAsked
+    again: bool = Field(default=False, description="Do effects again that are recorded already.")
+    reason: Reason | None = None
+    at_most: int | None = Field(
+        None, ge=0, le=MAX_ID, description="So many deliveries the preview spoke of: if there are more now, do nothing."
+    )
+
+
+class StepAsked(Asked):
+    """How far to go."""
+
+    limit: int = Field(100, ge=1, le=MAX_STEP)
+
+
+class TokenAsked(Asked):
+    """A token to make."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    expires_in_s: float | None = Field(None, gt=0, le=10 * 365 * 86_400)
+
+
+class AuditAsked(Asked):
+    """A page of the audit log."""
+
+    before: Id | None = None
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+
+
+class ReplaysAsked(Asked):
+    """The newest replays."""
+
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+
+
+class PruneAsked(Asked):
+    """What is old enough to go. As for `hookline prune`."""
+
+    payload_after_days: int | None = Field(None, ge=1, le=36_500)
+    identity_after_days: int | None = Field(None, ge=4, le=36_500)
+    dry_run: bool = True
+    reason: Reason | None = None
+
+
+class Delivery(Told):
+    """One event for one handler."""
+
+    id: int
+    handler: str
+    state: str
+    attempts: int
+    last_error: str | None
+    due_at: str | None
+    finished_at: str | None
+
+
+class Event(Told):
+    """An event, with what is owed for it."""
+
+    id: int
+    source: str
+    external_id: str
+    type: str
+    state: str
+    received_at: str
+    account: str | None
+    livemode: bool | None
+    deliveries: list[Delivery]
+
+
+class EventPage(Told):
+    """Events, newest first."""
+
+    events: list[Event]
+    next: int | None = Field(description="`before` of the next page; null: this is the last one.")
+
+
+class DeliveryPage(Told):
+    """Deliveries, newest events first."""
+
+    deliveries: list[Delivery]
+    next: int | None
+
+
+class RejectedRequest(Told):
+    """A request that was rejected."""
+
+    id: int
+    received_at: str
+    source: str
+    path: str
+    status: int
+    reason: str
+
+
+class RequestPage(Told):
+    """Rejected requests, newest first."""
+
+    requests: list[RejectedRequest]
+    next: int | None
+
+
+class Following(Told):
+    """The ids of events that came in after one, oldest first."""
+
+    ids: list[int]
+
+
+class Newest(Told):
+    """The id of the newest event, or 0."""
+
+    id: int
+
+
+class Events(Told):
+    """Events, oldest first."""
+
+    events: list[Event]
+
+
+class Preview(Told):
+    """What it would mean. Amounts are in the smallest unit of their currency."""
+
+    events: int
+    overtaken: int
+    amounts: dict[str, int]
+    test_amounts: dict[str, int]
+    customers: int
+    more: bool
+
+
+class Selection(Told):
+    """What a filter means, and the ids of it."""
+
+    preview: Preview
+    ids: list[int]
+
+
+class ReplayPreview(Preview):
+    """What a replay would do."""
+
+    deliveries_to_run: int
+    handlers: dict[str, int]
+    effects_recorded: int
+    waiting: int
+    payload_pruned: int
+
+
+class Retried(Told):
+    """What runs again."""
+
+    deliveries: list[int]
+    effects: list[int]
+
+
+class Dismissed(Told):
+    """What was called off."""
+
+    deliveries: list[int]
+
+
+class Replay(Told):
+    """A replay: who, when, why, and how far it is."""
+
+    id: int
+    created_at: str
+    who: str
+    reason: str | None
+    state: str
+    items: int
+    cursor: int
+
+
+class Replays(Told):
+    """Replays, newest first."""
+
+    replays: list[Replay]
+
+
+class Step(Told):
+    """What one step of a replay set going."""
+
+    started: list[int]
+    left_alone: int
+    cursor: int
+    items: int
+
+
+class Token(Told):
+    """A token, but not the token itself."""
+
+    id: int
+    name: str
+    begins: str
+    scopes: list[str]
+    state: str
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewToken(Token):
+    """A token that was just made."""
+
+    token: str = Field(description="Keep it: it is shown this once.")
+
+
+class Tokens(Told):
+    """Tokens, newest first."""
+
+    tokens: list[Token]
+
+
+class Entry(Told):
+    """One entry of the audit log."""
+
+    id: int
+    at: str
+    who: str
+    via: str
+    action: str
+    reason: str | None
+    detail: dict[str, Any]
+
+
+class AuditPage(Told):
+    """Entries, newest first."""
+
+    entries: list[Entry]
+    next: int | None
+
+
+class PrunedAnswer(Told):
+    """What went, or would go."""
+
+    events_deleted: int
+    payloads_emptied: int
+    interrupted: bool = Field(description="The time was up: ask again for the rest.")
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
