@@ -27,7 +27,7 @@ endif
 RUN_READY = $(VENV)/.ready-to-run
 TEST_READY = $(VENV)/.ready-to-test
 
-.PHONY: help run test check bench bench-quick faults format setup lock moved
+.PHONY: help run test check bench bench-quick faults format pictures setup lock docs moved
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,12 +38,13 @@ run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 test: $(TEST_READY) ## set everything up and run the tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(TEST_READY) ## format, lint, types, import arrows, lock files
+check: $(TEST_READY) ## format, lint, types, import arrows, lock files, the manual of the commands
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/locks.py check
+	@$(BIN)/python .ci/cli_page.py check
 
 bench: $(TEST_READY) ## measure it beside its peers, in under ten minutes (ARGS="--only ingest" for some)
 	@$(BIN)/python -m bench $(ARGS)
@@ -54,6 +55,9 @@ bench-quick: $(TEST_READY) ## the same in under a minute, to see that all of it 
 faults: $(TEST_READY) ## break it in every way of the fault matrix and count what is left (MINUTES=60 for a soak)
 	@$(BIN)/python -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
+pictures: $(TEST_READY) ## draw the messages of docs/alerts.md anew, from their golden files
+	@$(BIN)/python docs/pictures/render.py
+
 format: $(TEST_READY) ## put the code in its usual form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -63,6 +67,9 @@ setup: $(TEST_READY) ## make .venv with everything for running and developing
 
 lock: $(TEST_READY) ## make the lock files from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(BIN)/python .ci/locks.py make $(ARGS)
+
+docs: $(TEST_READY) ## make docs/cli.md from the help texts and the sessions of the tests
+	@$(BIN)/python .ci/cli_page.py make
 
 $(PLACE): $(MOVED)
 	@for python in $(PYTHONS); do \

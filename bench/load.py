@@ -21,6 +21,9 @@ SPARE = 2.0
 FIRST_RATE = 12_000
 # Requests/s that nobody here reached: what is prepared before anything is known.
 
+LEAST_RATE = 16_000
+# Prepared for in any case: a peer that began beside something else is faster when that is over.
+
 SLACK_S = 60.0
 # For starting and ending, beside the seconds of the load itself.
 
@@ -74,7 +77,8 @@ class Storm:
 
     def prepare(self, seconds: float, *, rate: float | None = None) -> None:
         """Make the requests of the next loads: each of them sends the same ones."""
-        prepare(self._file, self._kind, max(CONNECTIONS * 4, int((rate or self._rate * SPARE) * seconds)))
+        wanted = rate or max(self._rate * SPARE, LEAST_RATE)
+        prepare(self._file, self._kind, max(CONNECTIONS * 4, int(wanted * seconds)))
 
     def blow(self, port: int, seconds: float) -> Load:
         """Send for so long."""

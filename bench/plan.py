@@ -26,7 +26,7 @@ class Sizes:
 
 
 QUICK = Sizes(
-    drained_events=200,
+    drained_events=600,
     sustained_s=2,
     idle_events=5,
     small_ledger=1_000,

@@ -1,6 +1,7 @@
-"""A ledger as a busy month leaves it: many types, handlers and accounts, every state; made by the database itself.
+"""A ledger as a busy month leaves it: many types, handlers and accounts, every state; made by SQLite itself.
 
-All of it follows from the numbers of the events, so that two ledgers of one size are alike but for the time of now.
+All of it follows from the numbers of the events: two ledgers of one size are alike but for the time of now. More comes
+in at this time of the day than twelve hours from it.
 """
 
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ KINDS = (
     Kind(20, "slack", "slash_command"),
 )
 
-# Numbers that look as if drawn by lot, and are the same in both databases.
+# A number that looks as if drawn by lot.
+DAY = f"(n * {DAYS} / :events)"
+HOUR = f"(n * {DAYS}.0 / :events - {DAY})"  # a share of the day
+RECEIVED_AT = f":now - 86400.0 * {DAYS} + 86400.0 * ({DAY} + {HOUR} * {HOUR} * (3 - 2 * {HOUR}))"
 PICK = f"(n * 2654435761) % 4294967296 / 65536 % {PICKS}"
 
 FILL = (
@@ -65,7 +69,7 @@ FILL = (
                         headers, body, body_sha256, secret_position, flaw)
     SELECT n, source, 'evt_1' || n, 'evt_1' || n, type,
            CASE WHEN source = 'stripe' AND n % 5 = 0 THEN 'acct_1' || (n / 5 % {ACCOUNTS}) END, :yes,
-           :now - 86400.0 * {DAYS} * (:events - n) / :events, 'application/json', :headers, :body, :sha256, 0,
+           {RECEIVED_AT}, 'application/json', :headers, :body, :sha256, 0,
            CASE WHEN n % 100000 = 7 THEN 'not JSON: expected value at line 1 column 1' END
     FROM series JOIN kinds ON kinds.pick = {PICK}
     """,
@@ -109,11 +113,7 @@ def fill(db: Connection, events: int, now: float) -> None:
     """Fill an empty ledger with so many events, the newest of them at `now` (Unix seconds)."""
     db.execute(text("CREATE TEMPORARY TABLE kinds (pick INTEGER PRIMARY KEY, source TEXT, type TEXT, handler TEXT)"))
     db.execute(text("INSERT INTO kinds VALUES (:pick, :source, :type, :handler)"), list(_picks()))
-    series = (
-        "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :events)"
-        if db.dialect.name == "sqlite"
-        else "WITH series AS (SELECT n FROM generate_series(1, :events) AS n)"
-    )
+    series = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < :events)"
     values = {
         "events": events,
         "now": now,

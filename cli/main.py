@@ -9,10 +9,12 @@ import typer
 
 from cli import (
     again,
+    alerts,
     audit,
     deliveries,
     events,
     ledger_door,
+    payments,
     prune,
     replay,
     replays,
@@ -63,7 +65,9 @@ def hookline(
       hookline deliveries list --state dead             see what needs a person
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
+      hookline payments summary --since 24h             see what became of money
       hookline dismiss 17 --reason 'test data'          call off what does not matter
+      hookline alerts preview 1                         see what it would post to Slack
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
@@ -130,12 +134,14 @@ app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
 app.command()(stats.stats)
 app.command()(sources.sources)
+app.add_typer(payments.payments_app, name="payments")
 app.command()(again.retry)
 app.command()(again.dismiss)
 app.command()(replay.replay)
 app.command("resend", hidden=True)(replay.replay)  # what Stripe calls it
 app.command("redeliver", hidden=True)(replay.replay)  # what GitHub calls it
 app.add_typer(replays.replays_app, name="replays")
+app.add_typer(alerts.alerts_app, name="alerts")
 app.command()(prune.prune)
 app.command()(verify_command.verify)
 app.command("forward")(forward_command.forward_events)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
+from config.rules import rules_of
 from config.settings import load_settings
 from handlers.context import Channels, Context
 from handlers.router import Handler
@@ -81,13 +82,20 @@ def rehearse(
 
     """
     settings = load_settings(os.environ)
+    rules = rules_of(settings)
     channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
     with ledger.read() as db:
         again_for = (db.execute(select(func.max(replays.c.id))).scalar() or 0) + 1 if again else None
 
     def make(db: Connection, delivery_id: int) -> Context:
         return Context(
-            db=Transaction(db), channels=channels, delivery_id=delivery_id, now=time.time(), again_for=again_for
+            db=Transaction(db),
+            channels=channels,
+            delivery_id=delivery_id,
+            now=time.time(),
+            rules=rules,
+            allowed_users=settings.allowed_users,
+            again_for=again_for,
         )
 
     planned: set[str] = set()

@@ -218,7 +218,8 @@ def tell(scenario: Scenario, overrides: Sequence[str], *, now: float, random: Ra
         at = round(now) - ends_s + step.at_s
         sample = load_sample("stripe", step.type)
         payload = _event(sample, step, marks, at)
-        payload["id"] = f"{payload['id'][:-2]}{number:02}"  # the objects are the same all along, each event is another
+        # The objects are the same all along, each event is another: soon enough in its id that a short prefix tells it.
+        payload["id"] = f"{payload['id'][:5]}{number:02}{payload['id'][7:]}"
         memory.keep(payload["data"]["object"])
         for override in overrides:
             put(payload, override)

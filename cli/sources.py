@@ -73,5 +73,7 @@ def _row(view: Mapping[str, Any]) -> dict[str, Any]:
 def _age(seconds: float | None) -> str | None:
     if seconds is None:
         return None
-    unit = next((unit for unit in UNITS if seconds >= unit), 1.0)
+    unit = next((unit for unit in UNITS if seconds >= unit), None)
+    if unit is None:
+        return "< 1 s"
     return f"{seconds / unit:.1f}".removesuffix(".0") + f" {UNITS[unit]}"

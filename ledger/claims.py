@@ -5,7 +5,8 @@ taken for dead and comes back, a doubled message or a forged one changes nothing
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -77,6 +78,11 @@ class Outcome:
     crashed: bool = False  # it counts like the death of its worker
 
 
+_TAKEN = tuple(field.name for field in fields(Taken))
+_COLUMNS = {"attempt": "attempts"}  # where a column is called otherwise
+_EVENT = tuple(field.name for field in fields(Event))
+# By place and not by name: a row's names cost as much as its values.
+
 # Statements are made once: to put one together takes several times as long as to run it.
 
 
@@ -103,17 +109,7 @@ def _claim(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
             announcements=0,
         )
         .returning(
-            deliveries.c.id,
-            deliveries.c.event_id,
-            deliveries.c.handler,
-            deliveries.c.attempts.label("attempt"),
-            deliveries.c.trigger,
-            deliveries.c.failures,
-            deliveries.c.first_attempt_at,
-            deliveries.c.crashes,
-            deliveries.c.started_at,
-            deliveries.c.replay_id,
-            deliveries.c.again,
+            *(deliveries.c[_COLUMNS.get(name, name)] for name in _TAKEN),
         )
     )
 
@@ -130,23 +126,13 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
     """
     statement = _CLAIM_IN_COMPANY if len(ids) > 1 else _CLAIM_ALONE
     values = {"its_ids": ids, "its_handlers": list(handlers), "its_token": token, "its_now": now}
-    return sorted((Taken(**row) for row in db.execute(statement, values).mappings()), key=lambda each: each.id)
+    rows = sorted(db.execute(statement, values), key=itemgetter(0))
+    return [Taken(**dict(zip(_TAKEN, row, strict=True))) for row in rows]
 
 
 _THEIR_EVENTS = events.c.id.in_(bindparam("its_ids", expanding=True))
 _SIZES = select(events.c.id, func.length(events.c.body)).where(_THEIR_EVENTS)
-_LOAD = select(
-    events.c.id,
-    events.c.source,
-    events.c.external_id,
-    events.c.type,
-    events.c.account,
-    events.c.livemode,
-    events.c.received_at,
-    events.c.content_type,
-    events.c.body,
-    events.c.traceparent,
-).where(_THEIR_EVENTS)
+_LOAD = select(*(events.c[name] for name in _EVENT)).where(_THEIR_EVENTS)
 
 
 def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
@@ -165,8 +151,8 @@ def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
 
 def load_events(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
     """Load events as handlers see them, by id."""
-    rows = db.execute(_LOAD, {"its_ids": list(event_ids)}).mappings()
-    return {row["id"]: Event(**row) for row in rows}
+    loaded = (Event(**dict(zip(_EVENT, row, strict=True))) for row in db.execute(_LOAD, {"its_ids": list(event_ids)}))
+    return {event.id: event for event in loaded}
 
 
 _HELD = in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token")))

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from ledger.claims import short
 from ledger.event import EffectState
+from ledger.prepared import Prepared, insert_unless_known
 from ledger.schedule import Schedule
-from ledger.store import Transaction, free, insert_or_ignore
+from ledger.store import Transaction, free, insert_or_ignore, run
 from ledger.tables import DUE, SENDING, cases, channels, effects, past_effects
 
 MAX_ABOUT_CHARS = 255
@@ -195,6 +196,8 @@ def _row(message: Mapping[str, Any], now: float, held_until: float | None, about
         "planned_at": now,
         "due_at": now if held is None else held,
         "held_until": held,
+        # The version before this knows nothing of holding: its sweeper makes due what waits and never failed.
+        "failures": 0 if held is None else 1,
         "alike": about.alike,
         "fold_at": about.fold_at,
         "amount": about.amount,
@@ -206,12 +209,14 @@ def _row(message: Mapping[str, Any], now: float, held_until: float | None, about
 
 def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:
     # What waits is found by its channel (`ledger.line`), so the channel must be known.
-    db.execute(insert_or_ignore(db, channels), {"name": row["channel"]})
-    result: int | None = db.execute(insert_or_ignore(db, effects, effects.c.id), row).scalar()
+    run(db, _NEW_CHANNEL, {"name": row["channel"]})
+    result: int | None = run(db, _NEW, row).scalar()
     return result
 
 
-_PAST = select(past_effects.c.key).where(past_effects.c.key == bindparam("its_key"))
+_NEW = insert_unless_known(effects, effects.c.id)
+_NEW_CHANNEL = insert_unless_known(channels)
+_PAST = Prepared(select(past_effects.c.key).where(past_effects.c.key == bindparam("its_key")))
 
 
 def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
@@ -219,7 +224,7 @@ def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
 
     Looked up after the insert, which waits for a prune that has the key in hand at this moment.
     """
-    if db.execute(_PAST, {"its_key": key}).first() is None:
+    if run(db, _PAST, {"its_key": key}).first() is None:
         return False
     db.execute(delete(effects).where(effects.c.id == effect_id))
     return True
@@ -239,7 +244,8 @@ def mark_sent(
 
     A message that was to read otherwise meanwhile is due again. What was folded into it is sent with it.
     """
-    _keep_channel(db, effect.channel, {"channel_id": channel_id})
+    if ts:  # what only one person saw says nothing of where it is
+        _keep_channel(db, effect.channel, {"channel_id": channel_id})
     current = effects.c.revision == effect.revision
     values = {
         "due_at": now,

@@ -108,6 +108,18 @@ def leave(db: Connection, channel: str, now: float) -> None:
     db.execute(update(channels).where(same).values(next_at=now + REST_S))
 
 
+def list_folded(db: Connection, effect_id: int) -> list[dict[str, Any]]:
+    """List what was folded into a message, in the order in which it was planned."""
+    columns = (effects.c.event_id, effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason)
+    mine = select(*columns, effects.c.message).where(effects.c.folded_into == effect_id, effects.c.parent.is_(None))
+    rows = db.execute(mine.order_by(effects.c.id)).mappings()
+    return [
+        {name: value for name, value in row.items() if name != "message"}
+        | {"text": read_message(row["message"])["text"]}
+        for row in rows
+    ]
+
+
 _ORDER = (effects.c.due_at, effects.c.id)
 
 

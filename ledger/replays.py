@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, bindparam, func, insert, select, update
 
 from ledger.again import REPLAYABLE, restart, with_payload
 from ledger.event import DeliveryState, Trigger
-from ledger.store import insert_or_ignore
+from ledger.store import Transaction, insert_or_ignore
 from ledger.tables import DEAD, WAITING, deliveries, effects, events, replay_items, replays
 from ledger.views import Filter, View, event_conditions, in_parts, rfc3339
 
@@ -307,6 +307,18 @@ _OUTCOME = (
     .where(replay_items.c.replay_id == bindparam("its_replay"), replay_items.c.position == bindparam("its_position"))
     .values(outcome=bindparam("its_outcome"), delivery_id=bindparam("its_delivery"))
 )
+
+
+def replay_event(db: Transaction, event_id: int, *, who: str, reason: str, now: float) -> int | None:
+    """Run one event's handlers again, from within a handler. Give the replay's id; None: there is nothing to run."""
+    connection = cast("Connection", db)  # nothing here does more than execute
+    items = find(connection, Filter(), event_ids=[event_id]).items
+    if not items or not with_payload(connection, [event_id]):
+        return None
+    chosen = {"events": [event_id]}
+    replay_id = create(connection, items, who=who, reason=reason, chosen=chosen, state=None, again=False, now=now)
+    advance(connection, replay_id, limit=MAX_ITEMS, now=now)
+    return replay_id
 
 
 def list_replays(db: Connection, *, limit: int) -> list[View]:

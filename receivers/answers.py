@@ -1,13 +1,16 @@
 """What we say to a sender: a receipt, what Slack wants to show, or a problem (RFC 9457)."""
 
 import asyncio
+from collections.abc import Collection
 from http import HTTPStatus
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
 from handlers.commands.answer import answer_command
+from handlers.commands.asker import Asker
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt, Unreadable, read_payload
 from ledger.store import Ledger
@@ -54,8 +57,11 @@ class Ok(Response):
 class Answers:
     """Says 200 as each provider wants to hear it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, allowed_users: Collection[str], zone: ZoneInfo) -> None:
+        """Take what is needed: `allowed_users` of Slack may ask about money, and their day begins in `zone`."""
         self._ledger = ledger
+        self._allowed_users = allowed_users
+        self._zone = zone
 
     async def accepted(self, reply: Reply, event: NewEvent, receipt: Receipt) -> Response:
         """Answer for an event that is on disk."""
@@ -78,5 +84,7 @@ class Answers:
 
     def _answer_command(self, event: NewEvent) -> str | None:
         payload = read_payload(event.content_type, event.body)
+        user = str(payload.get("user_id", ""))
+        asker = Asker(user=user, allowed_users=self._allowed_users, now=event.received_at, zone=self._zone)
         with self._ledger.read() as db:
-            return answer_command(db, str(payload.get("command", "")), str(payload.get("text", "")))
+            return answer_command(db, str(payload.get("command", "")), str(payload.get("text", "")), asker)

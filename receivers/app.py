@@ -7,16 +7,19 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from zoneinfo import ZoneInfo
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
 from config.broker import make_broker
 from config.database import make_engine
-from config.errors import ConfigError, InvalidSettings
+from config.errors import ConfigError, InvalidRules, InvalidSettings
 from config.logs import configure_logs
 from config.metrics import make_metrics
+from config.rules import rules_of
 from config.settings import Settings, SourceSecrets, load_secrets, load_settings
 from config.traces import make_traces
 from handlers.router import load_router
@@ -57,6 +60,8 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     415: {"description": "A content type or encoding that this source never sends"},
     503: {"description": "The event cannot be made durable right now; send it again after Retry-After"},
 }
+
+log = structlog.get_logger()
 
 
 def create_app() -> FastAPI:
@@ -117,7 +122,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
     app = Front(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
     app.add_exception_handler(HTTPException, _as_problem)
-    router, answers, budget = load_router(), Answers(ledger), Budget()
+    answers = Answers(ledger, allowed_users=settings.allowed_users, zone=_zone_of(settings))
+    router, budget = load_router(), Budget()
     for provider in providers:
         keys = secrets[provider.secret_variable].keys if provider.secret_variable in secrets else ()
         intake = Intake(
@@ -142,6 +148,15 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         "/metrics", page.show, methods=["GET"], response_class=PlainTextResponse, response_model=None, tags=["health"]
     )
     return app
+
+
+def _zone_of(settings: Settings) -> ZoneInfo:
+    """Give the time zone of the rules for alerts. Rules that cannot be used stop no webhook: workers complain."""
+    try:
+        return rules_of(settings).zone
+    except InvalidRules as error:
+        log.warning("rules for alerts cannot be used", error=str(error), instead="UTC for slash commands")
+        return ZoneInfo("UTC")
 
 
 def _secret_counts(providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> dict[str, int]:

@@ -16,9 +16,14 @@ HINT = "kept, not sent: set SLACK_BOT_TOKEN to post alerts"
 
 def render(effect: Effect) -> str:
     """Draw the message as text, framed so that it stands out between log lines."""
-    lines = [line for block in effect.message["blocks"] for line in _block(block)] or [str(effect.message["text"])]
+    return draw(effect.channel, effect.message, foot=HINT)
+
+
+def draw(channel: str, message: Mapping[str, Any], *, foot: str) -> str:
+    """Draw a message to a channel, with a line of ours below it."""
+    lines = [line for block in message["blocks"] for line in _block(block)] or [str(message["text"])]
     body = [f"│ {CONTROL.sub(' ', line)}" for line in lines]
-    return "\n".join([f"┌─ {effect.channel}", *body, f"└─ {HINT}"])
+    return "\n".join([f"┌─ {channel}", *body, f"└─ {foot}"])
 
 
 def _block(block: Mapping[str, Any]) -> Iterator[str]:

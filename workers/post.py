@@ -48,8 +48,10 @@ HOPELESS = frozenset(
 # Slack's errors about the message itself (chat.postMessage's reference). All others are about us, the channel or
 # Slack, and heal when a person or Slack mends them: those are tried again.
 
-GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
-# chat.update's errors about the message that was to be changed.
+GONE = frozenset(
+    {"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found", "cannot_reply_to_message"}
+)
+# Errors about the message that was to be changed, or whose thread was to be added to.
 
 CANNOT_LOOK = frozenset(
     {"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type", "no_permission"}
@@ -106,7 +108,7 @@ class Slack:
             channel=effect.channel if effect.thread is None else effect.thread.channel_id,
             **({} if effect.thread is None else {"thread_ts": effect.thread.ts}),
             **({"reply_broadcast": True} if effect.message.get("broadcast") else {}),
-            **_content(effect),
+            **content(effect),
             # Never let provider data unfurl: a link in a customer's name is not ours to fetch.
             unfurl_links=False,
             unfurl_media=False,
@@ -114,7 +116,7 @@ class Slack:
         return _place(answer)
 
     def _update(self, effect: Effect, place: Place) -> Place:
-        self._call(self._client.chat_update, channel=place.channel_id, ts=place.ts, **_content(effect))
+        self._call(self._client.chat_update, channel=place.channel_id, ts=place.ts, **content(effect))
         return place
 
     def _whisper(self, effect: Effect) -> Place:
@@ -233,7 +235,8 @@ def _place(answer: Mapping[str, Any]) -> Place:
     return Place(channel_id, ts)
 
 
-def _content(effect: Effect) -> dict[str, Any]:
+def content(effect: Effect) -> dict[str, Any]:
+    """Give what a message says, as chat.postMessage and chat.update take it."""
     return {
         "text": effect.message["text"],
         "blocks": [*effect.message["blocks"], *_doubt(effect)],

@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 from sqlalchemy import Connection
 
+from handlers.notifications.reminder import REMINDER, render_reminder
 from handlers.notifications.storm import render_storm
 from ledger import effects, line
 from ledger.effects import Effect, Place
@@ -100,15 +101,14 @@ class Sender:
         with self._watch.over(token, effects.beat):
             with self._ledger.write() as db:
                 effect = line.claim_next(db, token=token, now=time.time(), in_line=self._slack is not None)
-                if effect is not None and "storm" in effect.message:
-                    effect = render_storm(db, effect)
+                written = None if effect is None else _written(db, effect)
             if effect is not None:
-                self._send(effect, token)
+                self._send(written, effect, token)
         return effect is not None
 
-    def _send(self, effect: Effect, token: str) -> None:
+    def _send(self, written: Effect | None, effect: Effect, token: str) -> None:
         began_at = time.time()
-        outcome = self._try(effect, token)
+        outcome = self._kept(effect, token) if written is None else self._try(written, token)
         self._report.effect(effect, outcome, Span(began_at, time.time()))
 
     def _try(self, effect: Effect, token: str) -> str:
@@ -226,6 +226,13 @@ class Sender:
             )
         log.warning("effect failed", **_known(effect), error=str(error), dead=due_at is None)
         return "dead" if due_at is None else "failed"
+
+
+def _written(db: Connection, effect: Effect) -> Effect | None:
+    """Write what is written only when it is sent; None if there is nothing to say any more."""
+    if "storm" in effect.message:
+        return render_storm(db, effect)
+    return render_reminder(db, effect) if REMINDER in effect.message else effect
 
 
 def _known(effect: Effect) -> dict[str, object]:

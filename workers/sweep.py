@@ -21,6 +21,7 @@ from config.logs import configure_logs
 from config.metrics import Metrics, make_metrics
 from config.rules import rules_of
 from config.settings import load_settings
+from handlers.context import Channels
 from handlers.router import QUEUES, Router, load_router
 from ledger import overdue
 from ledger.announce import ring_alone, ring_deliveries, ring_effects
@@ -30,7 +31,9 @@ from ledger.migrate import check_migrated
 from ledger.overdue import Doorbell, Held
 from ledger.rejections import prune
 from ledger.store import Ledger
+from workers.digest import DigestRound
 from workers.metrics import serve_metrics
+from workers.watchman import Watchman
 
 INTERVAL_S = 1.0
 JITTER_S = 0.2
@@ -81,8 +84,19 @@ class Sweeper:
         *,
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
+        rounds: Sequence[Callable[[], None]] = (),
     ) -> None:
-        """Take what is needed; `monotonic` is the clock that lost claims are judged by."""
+        """Take what is needed.
+
+        Args:
+            ledger: where.
+            broker: whom to ring.
+            router: the handlers of this version.
+            metrics: where it is counted.
+            monotonic: the clock that lost claims are judged by.
+            rounds: what else is done in each pass; each knows by itself when it is time.
+
+        """
         self._ledger = ledger
         self._broker = broker
         self._handlers = router.by_name.keys()
@@ -90,12 +104,14 @@ class Sweeper:
         self._deliveries = Vigil(monotonic)
         self._effects = Vigil(monotonic)
         self._tidied_at = float("-inf")
+        self._rounds = rounds
 
     def sweep(self) -> bool:
         """Make one pass. Say whether there is more to do than fits in one."""
         try:
             self._free()
             self._tidy()
+            self._make_rounds()
             return is_reachable(self._broker) and self._announce()
         except LedgerUnavailable as error:
             self._deliveries.start_again()
@@ -119,6 +135,16 @@ class Sweeper:
             for state, ids in freed_effects.items():
                 self._metrics.freed("effects", len(ids))
                 log.warning("effects freed", reason="their worker is gone", state=state, effects=ids)
+
+    def _make_rounds(self) -> None:
+        for each in self._rounds:
+            try:
+                each()
+            except LedgerUnavailable:
+                raise
+            except Exception:
+                # Whatever is wrong with a message about deliveries, the deliveries are announced.
+                log.exception("round not made")
 
     def _announce(self) -> bool:
         now = time.time()
@@ -170,7 +196,11 @@ def main() -> None:
         check_migrated(engine)
         ledger, broker, router = Ledger(engine), make_broker(settings), load_router()
         metrics = make_metrics(settings)
-        sweeper = Sweeper(ledger, broker, router, metrics=metrics)
+        channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
+        rules = rules_of(settings)
+        watchman = Watchman(ledger, rules=rules, channels=channels)
+        digest = DigestRound(ledger, rules=rules, channels=channels)
+        sweeper = Sweeper(ledger, broker, router, metrics=metrics, rounds=[watchman.look, digest.make])
     except ConfigError as error:
         sys.exit(f"hookline: {error}")
     if settings.hookline_metrics_port is not None:

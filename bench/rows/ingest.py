@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import redis
 
@@ -60,11 +61,11 @@ def compare(plan: Plan, name: str, environ: Mapping[str, str]) -> dict[str, list
 
 def run_rounds(storm: Storm, contenders: Mapping[str, Blow], plan: Plan) -> dict[str, list[float]]:
     """Warm up, then measure in alternating rounds that stay below the high-water mark."""
-    rates = {name: _blow(storm, blow, WARM_UP_S) for name, blow in contenders.items()}
+    rates = {name: _blow(storm, name, blow, WARM_UP_S) for name, blow in contenders.items()}
     storm.learn(max(rates.values()))
     seconds = round_seconds(plan, rates["hookline"])
     return alternate(
-        {name: lambda blow=blow: _blow(storm, blow, seconds) for name, blow in contenders.items()},  # type: ignore[misc]
+        {name: partial(_blow, storm, name, blow, seconds) for name, blow in contenders.items()},
         rounds=plan.rounds,
     )
 
@@ -74,9 +75,12 @@ def round_seconds(plan: Plan, our_rate: float) -> float:
     return max(1.0, min(plan.seconds, ROUND_EVENTS // our_rate))
 
 
-def _blow(storm: Storm, blow: Blow, seconds: float) -> float:
+def _blow(storm: Storm, name: str, blow: Blow, seconds: float) -> float:
     storm.prepare(seconds)
-    return blow(seconds).rate
+    try:
+        return blow(seconds).rate
+    except CheckFailed as failed:
+        raise CheckFailed(f"{name}: {failed}") from failed
 
 
 def storm_hookline(storm: Storm, service: Service, own: Counts, broker: redis.Redis, seconds: float) -> Load:

@@ -147,30 +147,32 @@ def enter(
         _tell_line(event, ctx, row, line)
 
 
-def refresh(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind) -> None:
-    """Change a case's message to what its row says now: because somebody did something with it."""
+def change(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind, values: Mapping[str, Any]) -> None:
+    """Change a case's row, because somebody did something with it, and its message."""
+    _save(ctx, row["key"], values)
+    row = {**row, **values}
     known = _Known.read(row["facets"])
     face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"]))
     if face is not None:
         _show(event, ctx, row, face, known)
 
 
-def tell_in_thread(
-    event: Event, ctx: Context, row: Mapping[str, Any], *, name: str, text: str, broadcast: bool = False
-) -> None:
-    """Add a line of our own to a case's thread; broadcast, the channel sees it as well, and whoever is called by it."""
+def tell_in_thread(event: Event, ctx: Context, row: Mapping[str, Any], *, name: str, text: str) -> None:
+    """Add a line to a case's thread; `text` is harmless already."""
     rule = ctx.rules.by_kind[row["kind"]]
-    message: dict[str, Any] = {"text": text, "blocks": [blocks.mrkdwn_section(text)]}
-    if broadcast:
-        message = called({**message, "broadcast": True}, rule)
     ctx.plan(
         event,
         key=thread_key(row["key"], name),
         parent=row["key"],
         channel=row["channel"],
-        message=message,
+        message={"text": text, "blocks": [blocks.mrkdwn_section(text)]},
         held_until=ctx.rules.due_at(rule, ctx.now),
     )
+
+
+def is_in_thread(ctx: Context, row: Mapping[str, Any], name: str) -> bool:
+    """Say whether a line was added to a case's thread."""
+    return ctx.db.execute(_TOLD, {"its_key": thread_key(row["key"], name)}).first() is not None
 
 
 def thread_key(key: str, name: str) -> str:

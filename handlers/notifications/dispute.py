@@ -7,7 +7,7 @@ from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DISPUTES, in_words, with_code
 from handlers.notifications.times import in_utc
-from handlers.payments.book import DISPUTE
+from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Dispute
 from handlers.reading import Snapshot, read

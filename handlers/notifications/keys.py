@@ -24,6 +24,11 @@ def github_key(what: str, *about: str | int | None) -> str:
     return _key("github", what, *about)
 
 
+def slack_key(event: Event, what: str, *about: str | int | None) -> str:
+    """Name one thing in one Slack workspace: `slack/answer/<team id>/<trigger id>`."""
+    return _key("slack", what, event.account, *about)
+
+
 def _key(*parts: str | int | None) -> str:
     # Quoted, so that no id with a slash in it can pass for two.
     key = "/".join(quote(str("-" if part is None else part), safe="") for part in parts)

@@ -1,15 +1,16 @@
 """Many alerts of one kind in one message: how many, how many customers, how much, why; and a list in its thread."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from handlers.notifications.blocks import Block, context, header, link, mrkdwn_section
+from handlers.notifications.blocks import MAX_SECTION_CHARS, Block, context, header, link, mrkdwn_section
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.reasons import CODE
-from handlers.payments.money import display
+from handlers.payments.money import display, listed
+from handlers.payments.sums import sums
 from ledger.effects import Effect, read_message, write_message
 from ledger.line import LIST
 from ledger.tables import effects
@@ -29,11 +30,7 @@ NAMES: Mapping[str, str] = {
 }
 
 LISTED = 40
-LINES_PER_SECTION = 10
-# A section takes 3,000 characters, and a line has less than 300.
-
-SPLIT = 1_000_000
-# Sums are made of two parts: no amount that a column holds can make them too large for it.
+# With a section each, which only the longest names need, they fit into a message.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +70,6 @@ def add_up(db: Connection, root: int) -> Total:
     count, customers = db.execute(
         select(func.count(), func.count(effects.c.customer.distinct())).where(*mine),
     ).one()
-    # Divided as whole numbers: the remainder is what is left, whatever a database does with negative ones.
-    parts = (func.sum(effects.c.amount // SPLIT), func.sum(effects.c.amount - (effects.c.amount // SPLIT) * SPLIT))
-    rows = db.execute(
-        select(effects.c.currency, *parts).where(*mine, effects.c.currency.is_not(None)).group_by(effects.c.currency)
-    )
-    sums = {currency: int(large) * SPLIT + int(small) for currency, large, small in rows}
     reasons = (
         select(effects.c.reason, func.count())
         .where(*mine, effects.c.reason.is_not(None))
@@ -90,7 +81,7 @@ def add_up(db: Connection, root: int) -> Total:
     return Total(
         count=count,
         customers=customers,
-        sums=dict(sorted(sums.items())),
+        sums=sums(db, effects.c.amount, effects.c.currency, *mine),
         top_reason=None if top is None else (top[0], top[1]),
     )
 
@@ -100,9 +91,8 @@ def sentence(total: Total, kind: str) -> str:
     parts = [f"{total.count:,} {NAMES.get(kind, 'alerts')}"]
     if total.customers:
         parts.append(f"{total.customers:,} customer{'' if total.customers == 1 else 's'}")
-    money = [display(amount, currency) for currency, amount in total.sums.items()]
-    if money:
-        parts.append(" and ".join(filter(None, [", ".join(money[:-1]), money[-1]])))
+    if total.sums:
+        parts.append(listed(total.sums))
     text = ", ".join(parts)
     if total.top_reason is None:
         return text
@@ -125,14 +115,24 @@ def _summary(total: Total, alike: str) -> dict[str, Any]:
 def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]:
     kind, mode = _read(alike)
     lines = list(_lines(db, root))
-    blocks: list[Block] = [
-        mrkdwn_section("\n".join(lines[start : start + LINES_PER_SECTION]))
-        for start in range(0, len(lines), LINES_PER_SECTION)
-    ]
+    blocks: list[Block] = [mrkdwn_section(text) for text in _paragraphs(lines)]
     more = total.count - len(lines)
     if more > 0:
-        blocks.append(context(f"The largest {len(lines)}. {more:,} more: hookline alerts folded {root}"))
+        shown = f"{len(lines)} are listed, the largest amounts first"
+        blocks.append(context(f"{shown}. {more:,} more: hookline alerts folded {root}"))
     return {"text": f"{mode}The list of {total.count:,} {NAMES.get(kind, 'alerts')}", "blocks": blocks}
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Put lines together, as many as a section takes."""
+    text = ""
+    for line in lines:
+        if text and len(text) + len(line) >= MAX_SECTION_CHARS:
+            yield text
+            text = ""
+        text = f"{text}\n{line}" if text else line
+    if text:
+        yield text
 
 
 def _lines(db: Connection, root: int) -> Iterator[str]:

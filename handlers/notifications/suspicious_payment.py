@@ -54,9 +54,9 @@ def review(event: Event, ctx: Context) -> None:
 
 def _enter(event: Event, ctx: Context, part: Part, lines: list[Line], *, payment: str) -> None:
     key = stripe_key(event, KIND.name, payment)
-    known = Part(
-        name="payment", standing=0, created=0, rank=0, facts={"id": payment, **_from_book(event, ctx, payment)}
-    )
+    facts = {"id": payment, **_from_book(event, ctx, payment)}
+    # What the book knows is more than nothing, whichever event came first.
+    known = Part(name="payment", standing=0, created=0, rank=int("amount" in facts), facts=facts)
     cases.enter(event, ctx, KIND, key=key, parts=[part, known], lines=lines)
 
 

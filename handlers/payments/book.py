@@ -1,99 +1,29 @@
-"""Enters what an event says of an object, so that the book is right whatever the order or number of arrivals.
+"""Enters what an event says of a payment, refund or dispute, right whatever the order or number of arrivals.
 
-Each object has one row, and the greatest version of it wins. Greatest is well defined for any two events, so every
-order of arrival, with any repetitions, ends in the same row. A version compares, in this order:
-
-1. standing: a state that may still change, then what a refunded charge tells of its payment, then a final state;
-2. created: the event's own time, which Stripe gives in whole seconds only;
-3. rank: within one second, the state that is further on;
-4. event: the event's id, which decides nothing but the same everywhere.
+Each object has one row, and the greatest version of it wins (`handlers.payments.version`). Greatest is well defined
+for any two events, so every order of arrival, with any repetitions, ends in the same row.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, Update, and_, bindparam, select, tuple_, update
 
 from handlers.errors import GiveUp
 from handlers.payments.change import Change, Verdict
+from handlers.payments.history import note
+from handlers.payments.lifecycle import DISPUTE, PAYMENT, REFUND, TRY_FAILED, Standing
+from handlers.payments.merge import LASTING
 from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
+from handlers.payments.version import Version, contradict, version_of
 from handlers.reading import Snapshot, read
 from ledger.event import Event
-from ledger.store import Transaction, insert_or_ignore
+from ledger.prepared import Prepared, insert_unless_known
+from ledger.store import Transaction
 
 Facts = Mapping[str, str | int | None]
-
-
-class Standing(IntEnum):
-    """How much an event's word counts."""
-
-    PASSING = 0
-    CHARGE = 1  # what is refunded was paid: that outdoes the payment's earlier states, and nothing that ends it
-    FINAL = 2  # this state is never left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifecycle:
-    """The states of one kind of object.
-
-    Attributes:
-        order: from first to last, as they follow each other within one second. An unknown state comes before all.
-        final: those that are never left.
-
-    """
-
-    order: tuple[str, ...]
-    final: frozenset[str]
-
-    def standing(self, state: str) -> Standing:
-        """Say how much the object's word counts in this state."""
-        return Standing.FINAL if state in self.final else Standing.PASSING
-
-    def rank(self, state: str) -> int:
-        """Say how far on this state is."""
-        return self.order.index(state) + 1 if state in self.order else 0
-
-
-TRY_FAILED = "a try failed"
-# Stripe calls it `requires_payment_method`, as before the first try, but it comes after that try's states.
-
-PAYMENT = Lifecycle(
-    order=(
-        "requires_payment_method",
-        "requires_confirmation",
-        "requires_action",
-        "processing",
-        "requires_capture",
-        TRY_FAILED,
-        "canceled",
-        "succeeded",
-    ),
-    final=frozenset({"succeeded", "canceled"}),
-)
-REFUND = Lifecycle(
-    order=("requires_action", "pending", "succeeded", "canceled", "failed"),
-    # A bank can send back what Stripe had already called succeeded.
-    final=frozenset({"failed", "canceled"}),
-)
-DISPUTE = Lifecycle(
-    order=(
-        "warning_needs_response",
-        "warning_under_review",
-        "warning_closed",
-        "needs_response",
-        "under_review",
-        "lost",
-        "appeal_needs_response",
-        "appeal_under_review",
-        "prevented",
-        "won",
-    ),
-    # What is lost can be appealed, and an inquiry that was closed can come back as a dispute.
-    final=frozenset({"won", "prevented"}),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +34,16 @@ class Entry:
         table: where it is kept.
         whose: account, livemode and id: the row.
         facts: the columns that the event knows.
-        version: the `version_` columns, which are compared in this order.
+        version: how it compares with what other events say.
+        told: what the event says, where that is more than goes into the row at once.
 
     """
 
     table: Table
     whose: Mapping[str, str | bool]
     facts: Facts
-    version: Mapping[str, str | int]
+    version: Version
+    told: Facts | None = None
 
 
 def _row(table: Table) -> ColumnElement[bool]:
@@ -129,30 +61,47 @@ def _known(table: Table) -> Select[Any]:
     return select(table).where(_row(table)).with_for_update()
 
 
-KNOWN = {table: _known(table) for table in (payments, refunds, disputes)}
-OVERWRITE = {table: _overwrite(table) for table in (payments, refunds, disputes)}
-REFUND_MORE = update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more"))
-# Made once: to put such a statement together takes several times as long as to run it.
+KINDS = {payments: "payment", refunds: "refund", disputes: "dispute"}
+
+ENTER = {table: insert_unless_known(table) for table in KINDS}
+KNOWN = {table: Prepared(_known(table)) for table in KINDS}
+OVERWRITE = {table: Prepared(_overwrite(table)) for table in KINDS}
+REFUND_MORE = Prepared(update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more")))
 
 
-def enter(db: Transaction, entry: Entry) -> Change:
+def enter(db: Transaction, event: Event, entry: Entry) -> Change:
     """Write the entry, unless the row already has a newer one. Say what that changed."""
-    row = {**entry.facts, **entry.version}
-    # Without being asked to, SQLAlchemy forgets how many rows an INSERT made on PostgreSQL.
-    insert = insert_or_ignore(db, entry.table).execution_options(preserve_rowcount=True)
-    if db.execute(insert, {**entry.whose, **row}).rowcount > 0:
+    told = entry.told or entry.facts
+    kind, object_id = KINDS[entry.table], str(entry.whose["id"])
+    note(db, event, kind=kind, object_id=object_id, version=entry.version, facts=told)
+    version = entry.version.columns
+    row = {**entry.facts, **version}
+    if db.execute(ENTER[entry.table], {**entry.whose, **row}).rowcount > 0:
         return _change(entry, Verdict.NEW, None, entry.facts)
     this = _this(entry.whose)
     known = dict(db.execute(KNOWN[entry.table], this).mappings().one())
-    before = {name: value for name, value in known.items() if name not in entry.whose and name not in entry.version}
-    if db.execute(OVERWRITE[entry.table], row | this | _this(entry.version)).rowcount > 0:
-        return _change(entry, Verdict.NEWER, before, {**before, **entry.facts})
-    same = known["version_event"] == entry.version["version_event"]
-    return _change(entry, Verdict.REPEATED if same else Verdict.STALE, before, before)
+    before = {name: value for name, value in known.items() if name not in entry.whose and name not in version}
+    contested = _contested(entry, version_of(known), before)
+    if db.execute(OVERWRITE[entry.table], row | this | _this(version)).rowcount > 0:
+        return _change(entry, Verdict.NEWER, before, {**before, **entry.facts}, contested=contested)
+    same = known["version_event"] == entry.version.event
+    return _change(entry, Verdict.REPEATED if same else Verdict.STALE, before, before, contested=contested)
 
 
-def _change(entry: Entry, verdict: Verdict, before: Facts | None, after: Facts) -> Change:
-    return Change(table=entry.table.name, id=str(entry.whose["id"]), verdict=verdict, before=before, after=after)
+def _contested(entry: Entry, known: Version, before: Facts) -> bool:
+    """Say whether two events of one second contradict each other, and nothing tells which came later."""
+    return known.ties_with(entry.version) and contradict(before, entry.facts, about=entry.facts.keys() - LASTING)
+
+
+def _change(entry: Entry, verdict: Verdict, before: Facts | None, after: Facts, *, contested: bool = False) -> Change:
+    return Change(
+        table=entry.table.name,
+        id=str(entry.whose["id"]),
+        verdict=verdict,
+        before=before,
+        after=after,
+        contested=contested,
+    )
 
 
 def _this(values: Mapping[str, str | int]) -> dict[str, str | int | None]:
@@ -174,7 +123,7 @@ def enter_intent(db: Transaction, event: Event) -> Change:
         "latest_charge": intent.charge,
     }
     version = _version(event, snapshot, standing=PAYMENT.standing(state), rank=PAYMENT.rank(state))
-    return enter(db, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
+    return enter(db, event, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
 
 
 def enter_refunded_charge(db: Transaction, event: Event) -> Change:
@@ -195,7 +144,8 @@ def enter_refunded_charge(db: Transaction, event: Event) -> Change:
     }
     version = _version(event, snapshot, standing=Standing.CHARGE, rank=PAYMENT.rank(charge.status))
     whose = _whose(event, charge.payment_intent or charge.id)
-    change = enter(db, Entry(table=payments, whose=whose, facts=facts, version=version))
+    told = {**facts, "amount_refunded": charge.amount_refunded}
+    change = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
     more = charge.amount_refunded
     if db.execute(REFUND_MORE, {"amount_refunded": more, "more": more, **_this(whose)}).rowcount > 0:
         return replace(change, after={**change.after, "amount_refunded": more})
@@ -214,10 +164,11 @@ def enter_refund(db: Transaction, event: Event) -> Change:
         "status": refund.status,
         "reason": refund.reason,
         "failure_reason": refund.failure_reason,
+        "made_at": refund.created,
     }
     state = refund.status or ""
     version = _version(event, snapshot, standing=REFUND.standing(state), rank=REFUND.rank(state))
-    return enter(db, Entry(table=refunds, whose=_whose(event, refund.id), facts=facts, version=version))
+    return enter(db, event, Entry(table=refunds, whose=_whose(event, refund.id), facts=facts, version=version))
 
 
 def enter_dispute(db: Transaction, event: Event) -> Change:
@@ -232,9 +183,23 @@ def enter_dispute(db: Transaction, event: Event) -> Change:
         "reason": dispute.reason,
         "status": dispute.status,
         "due_by": dispute.due_by,
+        "made_at": dispute.created,
+        **_settled(dispute),
     }
     version = _version(event, snapshot, standing=DISPUTE.standing(dispute.status), rank=DISPUTE.rank(dispute.status))
-    return enter(db, Entry(table=disputes, whose=_whose(event, dispute.id), facts=facts, version=version))
+    return enter(db, event, Entry(table=disputes, whose=_whose(event, dispute.id), facts=facts, version=version))
+
+
+def _settled(dispute: Dispute) -> dict[str, str | int | None]:
+    """Add up what a dispute has changed in our balance: the money goes, and may come back."""
+    moves = [move for move in dispute.balance_transactions if move.currency is not None]
+    if not moves or len({move.currency for move in moves}) > 1:
+        return {"fee": None, "net": None, "settled_currency": None}
+    return {
+        "fee": sum(move.fee for move in moves),
+        "net": sum(move.net for move in moves),
+        "settled_currency": moves[0].currency,
+    }
 
 
 def _whose(event: Event, object_id: str) -> dict[str, str | bool]:
@@ -243,10 +208,5 @@ def _whose(event: Event, object_id: str) -> dict[str, str | bool]:
     return {"account": event.account or "", "livemode": event.livemode, "id": object_id}
 
 
-def _version(event: Event, snapshot: Snapshot[Any], *, standing: Standing, rank: int) -> dict[str, str | int]:
-    return {
-        "version_standing": int(standing),
-        "version_created": snapshot.created,
-        "version_rank": rank,
-        "version_event": event.external_id,
-    }
+def _version(event: Event, snapshot: Snapshot[Any], *, standing: Standing, rank: int) -> Version:
+    return Version(int(standing), snapshot.created, rank, event.external_id)

@@ -26,11 +26,12 @@ class Change:
     """What became of one object's row; true if the transaction that it was made in commits.
 
     Attributes:
-        table: the row's table: `payments`, `refunds`, `disputes`.
+        table: the row's table: `payments`, `refunds`, `disputes`, `objects`.
         id: the object's id at Stripe (a payment's may be its charge's).
         verdict: how the event compares with what was there.
         before: the row's facts before the event, by column; None if there was no row.
         after: the same afterwards. Amounts are in the currency's smallest unit, times are Unix seconds.
+        contested: an event of the same second says something else, and nothing tells which of the two came later.
 
     """
 
@@ -39,6 +40,7 @@ class Change:
     verdict: Verdict
     before: Facts | None
     after: Facts
+    contested: bool = False
 
     def changed(self, *names: str) -> bool:
         """Say whether any of these facts (of all, where none is named) is another one than before."""

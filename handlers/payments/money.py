@@ -1,6 +1,7 @@
 """Amounts as Stripe counts them: an integer in a currency's smallest unit, with the currency beside it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -69,6 +70,12 @@ def display(amount: int, currency: str) -> str:
     code = currency.upper()
     units = Decimal(amount).scaleb(-_places(code))
     return format_currency(units, code, format=_pattern(code, units), locale=LOCALE, currency_digits=False)
+
+
+def listed(sums: Mapping[str, int]) -> str:
+    """Write sums by currency for people: `€12,480.00 and $9,310.50`. Never one sum of several currencies."""
+    *most, last = [display(amount, currency) for currency, amount in sums.items()]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _places(code: str) -> int:

@@ -1,7 +1,16 @@
 """Stripe's objects, as far as the book and the alerts need them."""
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
 from handlers.payments.money import Money
 from handlers.reading import Amount, Currency, Name, Reference, Seconds, Shape, Words
+
+
+def _tuple(value: object) -> object:
+    """Read a JSON list: a strict shape takes nothing for a tuple by itself."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 class BillingDetails(Shape):
@@ -93,6 +102,7 @@ class Refund(Shape):
     status: Name | None = None
     reason: Name | None = None
     failure_reason: Name | None = None
+    created: Seconds | None = None
 
     @property
     def money(self) -> Money:
@@ -113,6 +123,14 @@ class Evidence(Shape):
     customer_email_address: Words = None
 
 
+class Move(Shape):
+    """What something changed in our balance."""
+
+    fee: Amount = 0
+    net: Amount = 0
+    currency: Currency | None = None
+
+
 class Dispute(Shape):
     """A customer's bank wants the money back."""
 
@@ -126,6 +144,7 @@ class Dispute(Shape):
     created: Seconds | None = None
     evidence: Evidence | None = None
     evidence_details: EvidenceDetails | None = None
+    balance_transactions: Annotated[tuple[Move, ...], BeforeValidator(_tuple)] = ()
 
     @property
     def money(self) -> Money:

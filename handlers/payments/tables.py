@@ -5,7 +5,7 @@ Amounts are in the smallest unit of the currency beside them. The `version_` col
 object, see `handlers.payments.book`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, text
 
 from ledger.tables import NAME_CHARS, metadata
 
@@ -27,6 +27,11 @@ def _version() -> tuple[Column[int], Column[int], Column[int], Column[str]]:
     )
 
 
+def _where_known(table: str, column: str) -> Index:
+    known = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=known, postgresql_where=known)
+
+
 payments = Table(
     "payments",
     metadata,
@@ -40,6 +45,7 @@ payments = Table(
     Column("failure_code", String(NAME_CHARS)),
     Column("latest_charge", String(NAME_CHARS)),
     *_version(),
+    Index("ix_payments_version_created", "version_created"),
 )
 
 refunds = Table(
@@ -53,6 +59,7 @@ refunds = Table(
     Column("status", String(NAME_CHARS)),
     Column("reason", String(NAME_CHARS)),
     Column("failure_reason", String(NAME_CHARS)),
+    Column("made_at", BigInteger),  # Unix seconds; null where only an older version of Hookline wrote it
     *_version(),
     Index("ix_refunds_payment_intent", "payment_intent"),
 )
@@ -68,6 +75,54 @@ disputes = Table(
     Column("reason", String(NAME_CHARS), nullable=False),
     Column("status", String(NAME_CHARS), nullable=False),
     Column("due_by", BigInteger),  # Unix seconds; until then evidence counts
+    Column("made_at", BigInteger),  # Unix seconds; null where only an older version of Hookline wrote it
+    Column("fee", BigInteger),  # what Stripe took for it so far, in `settled_currency`
+    Column("net", BigInteger),  # what it changed in our balance so far, fees included
+    Column("settled_currency", String(3)),
     *_version(),
     Index("ix_disputes_payment_intent", "payment_intent"),
+)
+
+LINKS = ("payment_intent", "charge", "invoice", "subscription")
+
+objects = Table(
+    "objects",
+    metadata,
+    *_whose(),  # what has no id of its own is named after what it belongs to, see `handlers.payments.kinds`
+    Column("kind", String(64), nullable=False),
+    Column("state", String(NAME_CHARS), nullable=False),
+    Column("amount", BigInteger),
+    Column("currency", String(3)),
+    Column("customer", String(NAME_CHARS)),
+    Column("failure_code", String(NAME_CHARS)),
+    Column("reason", String(NAME_CHARS)),
+    *(Column(name, String(NAME_CHARS)) for name in LINKS),
+    Column("fee", BigInteger),  # what Stripe took for it, in `settled_currency`
+    Column("net", BigInteger),  # what it changed in our balance, fee included
+    Column("settled_currency", String(3)),
+    Column("made_at", BigInteger),  # Unix seconds
+    Column(
+        "reached_at", BigInteger, nullable=False
+    ),  # Unix seconds; when it first was in this state, as far as we know
+    Column("details", Text, nullable=False),  # a JSON object: what else its kind has
+    Column("trace", Text, nullable=False),  # a JSON object: which version each kept fact is of, and when states began
+    *_version(),
+    Index("ix_objects_reached_at", "reached_at"),
+    *(_where_known("objects", name) for name in (*LINKS, "customer")),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("account", String(NAME_CHARS), primary_key=True),
+    Column("livemode", Boolean, primary_key=True),
+    Column("object_id", String(NAME_CHARS), primary_key=True),
+    Column("event", String(NAME_CHARS), primary_key=True),  # its external id; the event itself may have been pruned
+    Column("kind", String(64), nullable=False),
+    Column("type", String(NAME_CHARS), nullable=False),
+    Column("standing", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),  # Unix seconds
+    Column("rank", Integer, nullable=False),
+    Column("received_at", Float, nullable=False),  # Unix seconds
+    Column("facts", Text, nullable=False),  # a JSON object: what the event said of the object
 )

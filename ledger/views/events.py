@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from ledger import own
 from ledger.event import DeliveryState, EffectState, EventState
 from ledger.tables import DEAD, DUE, FLAWED, QUEUED, RUNNING, SENDING, WAITING, deliveries, effects, events
 from ledger.views.filter import (
@@ -134,6 +135,9 @@ def _list(wanted: Filter, *, one_of_many: bool = False) -> Select[Any]:
     conditions = [*event_conditions(wanted, one_of_many=one_of_many), *_state_conditions(wanted)]
     if wanted.handler is not None:
         conditions.append(has_handler(wanted.handler))
+    if (wanted.source, wanted.type, wanted.state, wanted.handler, wanted.external_id) == (None,) * 5:
+        # Whoever asks for all events asks for what was sent. Our own are listed by their source, type or state.
+        conditions.append(func.coalesce(events.c.source, "") != own.SOURCE)
     return select(*SHOWN, EVENT_STATE).where(*conditions).limit(wanted.limit)
 
 

@@ -134,6 +134,7 @@ def _latency(db: Connection, conditions: Sequence[ColumnElement[bool]]) -> Laten
     handled = and_(
         deliveries.c.state == DeliveryState.DONE,
         deliveries.c.trigger != Trigger.REPLAY,
+        deliveries.c.finished_at.is_not(None),
     )
     took = select(deliveries.c.finished_at - events.c.received_at).join(events, _ITS_EVENT)
     seconds = array("d")

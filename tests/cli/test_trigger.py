@@ -19,6 +19,7 @@ from cli.posting import SECRET_VARIABLES
 from cli.sample import UnknownSample, list_samples, load_sample
 from cli.scenario import SCENARIOS
 from tests.cli.shell import Shell
+from tests.cli.test_sessions import SESSIONS, replay
 
 SECRET = "whsec_test_0123456789abcdef"
 
@@ -30,6 +31,7 @@ class StandIn:
     """Where `trigger` posts to. It keeps what it verified and answers what it is told to."""
 
     answer: tuple[int, str, bytes] = RECEIPT
+    counts: bool = False  # in its receipts
     verified: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def receive(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
@@ -37,6 +39,8 @@ class StandIn:
         if not is_signed(path, headers, body):
             return 401, "application/problem+json", b'{"title":"Unauthorized","status":401}'
         self.verified.append((path, headers, body))
+        if self.counts:
+            return 200, "application/json", b'{"status":"accepted","event":%d}' % len(self.verified)
         return self.answer
 
 
@@ -244,3 +248,9 @@ def test_what_cannot_be_told_says_why(bare_shell: Shell, words: tuple[str, ...],
     done = bare_shell.run("trigger", "stripe", *words)
     assert done.returncode == status
     assert hint in done.stderr
+
+
+def test_what_the_manual_shows_of_triggers_is_what_people_see(shell: Shell, stand_in: StandIn) -> None:
+    stand_in.counts = True
+    session = (SESSIONS / "trigger.txt").read_text()
+    assert replay(shell, session) == session

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 
 from cli.sample import SAMPLED_AT, load_sample
 from handlers.context import Channels, Context
@@ -39,10 +39,11 @@ class Post:
 class Desk:
     """Takes events one after the other, as often as you like."""
 
-    def __init__(self, db: Connection, router: Router) -> None:
+    def __init__(self, db: Connection, router: Router, *, allowed_users: frozenset[str] = frozenset()) -> None:
         self.db = db
         self._router = router
-        self._numbers = count(1)
+        self._allowed_users = allowed_users
+        self._numbers = count(1 + (db.execute(select(func.max(events.c.id))).scalar() or 0))
 
     def deliver(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> None:
         """Store a provider's event once more, and run every handler that wants it."""
@@ -52,7 +53,14 @@ class Desk:
 
     def run(self, handler: Handler, event: Event) -> None:
         """Run one handler on an event that is stored."""
-        handler.run(event, Context(db=Transaction(self.db), channels=CHANNELS, delivery_id=event.id, now=SAMPLED_AT))
+        ctx = Context(
+            db=Transaction(self.db),
+            channels=CHANNELS,
+            delivery_id=event.id,
+            now=SAMPLED_AT,
+            allowed_users=self._allowed_users,
+        )
+        handler.run(event, ctx)
 
     def store(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> Event:
         """Store an event and a delivery of it, both under one number."""
@@ -101,10 +109,10 @@ class Desk:
 
 
 @contextmanager
-def open_desk(engine: Engine, router: Router) -> Iterator[Desk]:
+def open_desk(engine: Engine, router: Router, *, allowed_users: frozenset[str] = frozenset()) -> Iterator[Desk]:
     """Give a desk on an empty ledger; what is done at it is undone afterwards."""
     with engine.connect() as db, db.begin() as transaction:
-        yield Desk(db, router)
+        yield Desk(db, router, allowed_users=allowed_users)
         transaction.rollback()
 
 

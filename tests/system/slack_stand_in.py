@@ -200,6 +200,8 @@ class SlackStandIn:
             return arguments, self._problem_with(method, arguments)
         if method in LOOKING and content_type == FORM_TYPE:
             question = dict(parse_qsl(body.decode(), strict_parsing=True))
+            if "channels:history" not in self.scopes:
+                return question, "missing_scope"
             return question, None if question.get("channel") in CHANNELS.values() else "channel_not_found"
         return {}, "invalid_arguments" if method in TELLING | LOOKING else "unknown_method"
 

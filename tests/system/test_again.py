@@ -53,7 +53,7 @@ def test_a_replay_runs_the_handlers_again_and_posts_nothing_twice(house: House) 
     assert len(house.slack.posts_about(dispute)) == 1
 
 
-def test_a_dead_delivery_is_retried_when_its_handler_is_mended(
+def test_a_dead_delivery_raises_an_alarm_and_is_retried_when_its_handler_is_mended(
     service_with: MakeService, slack: SlackStandIn, tmp_path: Path
 ) -> None:
     service = service_with(handlers={"paid": GIVES_UP})
@@ -64,6 +64,7 @@ def test_a_dead_delivery_is_retried_when_its_handler_is_mended(
     service.wait_for(lambda: [row["state"] for row in service.ledger.deliveries(parcel.external_id)] == ["dead"])
     (dead,) = service.ledger.deliveries(parcel.external_id)
     assert (dead["attempts"], dead["last_error"]) == (1, "nobody has written this yet")
+    service.wait_for(lambda: bool(slack.posts_about("Dead: 1 delivery.")))
     (service.checkout / "handlers" / "paid.py").write_text(WORKS)
     log.info("the worker ended %.1f s after SIGTERM", service["worker"].stop())
     service.start("worker")
@@ -74,4 +75,6 @@ def test_a_dead_delivery_is_retried_when_its_handler_is_mended(
     service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
     history = [(row["trigger"], row["outcome"]) for row in service.ledger.attempts(dead["id"])]
     assert history == [("initial", "dead"), ("retry", "done")]
-    assert [post.text for post in slack.posts] == ["A payout is paid"]
+    service.wait_for(lambda: bool(slack.posts_about("Healed after")))
+    assert len(slack.posts_about("A payout is paid")) == 1
+    assert len(slack.posts) == 2  # the alarm healed where it was

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from slack_sdk import WebClient
 
 from config.metrics import Metrics, uncounted
 from config.traces import Traces
@@ -11,8 +12,11 @@ from handlers.context import Channels, Context
 from handlers.router import Handler, Router
 from ledger.event import Event
 from ledger.store import Ledger
+from tests.system.slack_stand_in import TOKEN, SlackStandIn
 from workers.deliver import Deliverer
+from workers.post import Slack
 from workers.report import Report
+from workers.send import Sender
 from workers.watch import Watch
 
 
@@ -53,4 +57,23 @@ def bench(ledger: Ledger) -> Iterator[Bench]:
     watch = Watch(ledger, tick_s=0.01)
     watch.start()
     yield Bench(ledger, watch)
+    watch.stop()
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    slack = SlackStandIn()
+    slack.start()
+    yield slack
+    slack.stop()
+    assert slack.refused == []
+    assert slack.too_fast == 0
+
+
+@pytest.fixture
+def sender(ledger: Ledger, slack: SlackStandIn) -> Iterator[Sender]:
+    watch = Watch(ledger)
+    watch.start()
+    client = WebClient(token=TOKEN, base_url=slack.environ["SLACK_API_URL"], timeout=5, retry_handlers=[])
+    yield Sender(ledger=ledger, slack=Slack(client), watch=watch, report=Report(metrics=uncounted(), traces=Traces()))
     watch.stop()

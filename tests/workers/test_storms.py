@@ -3,16 +3,11 @@
 import os
 import time
 import tracemalloc
-from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from slack_sdk import WebClient
 from sqlalchemy import func, insert, select, update
 
-from config.metrics import uncounted
-from config.traces import Traces
 from ledger import again, effects, line
 from ledger.effects import About
 from ledger.store import Ledger, insert_or_ignore
@@ -20,16 +15,12 @@ from ledger.tables import channels, storms
 from ledger.tables import effects as effects_table
 from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
-from tests.system.slack_stand_in import FINANCE, TOKEN, SlackStandIn, Trouble
-from workers.post import Slack
-from workers.report import Report
+from tests.system.slack_stand_in import FINANCE, SlackStandIn, Trouble
+from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, plan, show, states
 from workers.send import Sender
-from workers.watch import Watch
 
-MANY = int(os.environ.get("HOOKLINE_STORM", "2000"))
+MANY = int(os.environ.get("HOOKLINE_STORM", "1000"))
 # Ten thousand take ten seconds; it has been tried, and may be tried again.
-FOLD_AT = 10
-ABOUT = {"alike": "failed_payment/live", "fold_at": FOLD_AT}
 
 
 @pytest.fixture(params=[SQLITE])
@@ -37,42 +28,6 @@ def database(request: pytest.FixtureRequest) -> str:
     """SQLite, but for what the two databases do in ways of their own."""
     kind: str = request.param
     return kind
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    slack = SlackStandIn()
-    slack.start()
-    yield slack
-    slack.stop()
-    assert slack.refused == []
-    assert slack.too_fast == 0
-
-
-@pytest.fixture
-def sender(ledger: Ledger, slack: SlackStandIn) -> Iterator[Sender]:
-    watch = Watch(ledger)
-    watch.start()
-    client = WebClient(token=TOKEN, base_url=slack.environ["SLACK_API_URL"], timeout=5, retry_handlers=[])
-    yield Sender(ledger=ledger, slack=Slack(client), watch=watch, report=Report(metrics=uncounted(), traces=Traces()))
-    watch.stop()
-
-
-def message(text: str) -> dict[str, Any]:
-    return {"text": text, "blocks": []}
-
-
-def plan(ledger: Ledger, *keys: str, **values: Any) -> None:
-    with ledger.write() as db:
-        for key in keys:
-            given: dict[str, Any] = {"channel": FINANCE, "message": message(key), "now": time.time(), **values}
-            effects.plan(db, event_id=1, delivery_id=1, key=key, **given)
-
-
-def show(ledger: Ledger, key: str, text: str, *, stays_folded: bool = False) -> None:
-    with ledger.write() as db:
-        its = {"event_id": 1, "delivery_id": 1, "channel": FINANCE, "about": About(**ABOUT)}  # type: ignore[arg-type]
-        effects.show(db, key=key, message=message(text), now=time.time(), stays_folded=stays_folded, **its)  # type: ignore[arg-type]
 
 
 def plan_many(ledger: Ledger, first: int, count: int, *, now: float) -> None:
@@ -87,7 +42,8 @@ def plan_many(ledger: Ledger, first: int, count: int, *, now: float) -> None:
             "state": "planned",
             "planned_at": now,
             "due_at": now,
-            **ABOUT,
+            "alike": ABOUT.alike,
+            "fold_at": FOLD_AT,
             "amount": 1_000 + number % 7,
             "currency": ("usd", "eur")[number % 2],
             "customer": f"cus_{number % 38}",
@@ -98,20 +54,6 @@ def plan_many(ledger: Ledger, first: int, count: int, *, now: float) -> None:
     with ledger.write() as db:
         db.execute(insert_or_ignore(db, channels), {"name": FINANCE})
         db.execute(insert(effects_table), rows)
-
-
-def states(ledger: Ledger) -> dict[str, int]:
-    with ledger.read() as db:
-        column = effects_table.c.state
-        return dict(db.execute(select(column, func.count()).group_by(column)).all())
-
-
-def let_time_pass(ledger: Ledger, slack: SlackStandIn) -> None:
-    """As if the rests were over."""
-    slack.between_posts_s = 0
-    with ledger.write() as db:
-        db.execute(update(channels).values(next_at=0))
-        db.execute(update(effects_table).where(effects_table.c.state == "planned").values(due_at=time.time() - 1))
 
 
 @ON_BOTH
@@ -212,7 +154,7 @@ def test_thousands_of_failed_payments_are_a_handful_of_messages_and_no_fact_is_l
     ledger: Ledger, slack: SlackStandIn, sender: Sender
 ) -> None:
     store(ledger, new_event())
-    plan(ledger, "failed/first", about=About(**ABOUT))  # type: ignore[arg-type]
+    plan(ledger, "failed/first", about=ABOUT)
     plan_many(ledger, 0, 3, now=time.time())
     sender.send()
     tracemalloc.start()

@@ -1,0 +1,293 @@
+"""`hookline alerts`: check the rules, see what an event would post, post one message for a try."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.errors import NotDone
+from cli.ledger_door import open_ledger, reading
+from cli.options import Json
+from cli.show import Column, View, clean, long_time, note, print_json, print_table, write
+
+if TYPE_CHECKING:
+    from config.rules import Rules
+    from config.settings import Settings
+    from handlers.rehearsal import Stumbled, Told
+    from ledger.effects import Place
+    from ledger.event import Event
+    from ledger.store import Ledger
+
+# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+
+RULES = (Column("kind"), Column("channel"), Column("severity"), Column("special", elastic=True))
+
+FOLDED = (Column("event_id"), Column("amount"), Column("customer"), Column("reason"), Column("text", elastic=True))
+
+ADVICE: Mapping[str, str] = {
+    "channel_not_found": "there is no such channel, or it is private and the app is not in it: /invite the app there",
+    "not_in_channel": "/invite the app there, or give it the scope chat:write.public",
+    "is_archived": "the channel is archived: unarchive it, or name another one",
+    "restricted_action": "the workspace lets only some post there: ask its administrator",
+    "missing_scope": "give the app the scope chat:write and install it again",
+    "invalid_auth": "SLACK_BOT_TOKEN is no token of this workspace: copy it anew from OAuth & Permissions (xoxb-…)",
+    "not_authed": "SLACK_BOT_TOKEN is no token of this workspace: copy it anew from OAuth & Permissions (xoxb-…)",
+    "token_revoked": "the token was revoked: install the app again and copy its new token",
+    "token_expired": "the token expired: copy a new one from OAuth & Permissions",
+    "account_inactive": "the app was removed from the workspace: install it again and copy its new token",
+    "not_allowed_token_type": "SLACK_BOT_TOKEN must be a bot token (xoxb-…)",
+    "ratelimited": "Slack is busy with us: try again in a minute",
+}
+# By Slack's word (chat.postMessage's reference).
+
+alerts_app = typer.Typer(no_args_is_help=True, help="Check the rules for alerts, and see what would be posted.")
+
+
+@alerts_app.command("check")
+def check(as_json: Json = False) -> None:
+    """Check the rules (config/alerts.toml, or the file that HOOKLINE_ALERTS names), and show what they mean.
+
+    Each mistake is named with its line. What is checked here is what worker and
+    sweeper check when they start. docs/alerts.md says what each key means.
+
+    Examples:
+      hookline alerts check
+      HOOKLINE_ALERTS=new.toml hookline alerts check
+    """
+    from config.errors import InvalidRules
+    from config.rules import rules_of
+    from config.settings import load_settings
+
+    settings = load_settings(os.environ)
+    try:
+        rules = rules_of(settings)
+    except InvalidRules as error:
+        if as_json:
+            print_json({"status": "refused", "problem": problem} for problem in error.problems)
+        else:
+            for problem in error.problems:
+                note(f"hookline: {problem}")
+        raise typer.Exit(1) from None
+    views = list(_rule_views(rules))
+    if as_json:
+        print_json(views)
+        return
+    print_table(views, RULES, nothing="there are no rules")
+    write("".join(f"{line}\n" for line in _other_rules(rules, settings)))
+
+
+def _rule_views(rules: "Rules") -> Iterator[View]:
+    from config.rules import describe
+
+    for kind, channel, severity, special in describe(rules):
+        yield {"kind": kind, "channel": channel, "severity": severity, "special": special}
+
+
+def _other_rules(rules: "Rules", settings: "Settings") -> Iterator[str]:
+    digest, quiet = rules.digest, rules.quiet_hours
+    yield f"digest: {f'{digest.at:%H:%M} {digest.zone.key}, {digest.channel}' if digest.post else 'not posted'}"
+    weekends = ", and all weekend" if quiet is not None and quiet.weekends else ""
+    hours = "none" if quiet is None else f"{quiet.begin:%H:%M} to {quiet.end:%H:%M} {quiet.zone.key}{weekends}"
+    yield f"quiet hours: {hours}"
+    found = settings.hookline_alerts.is_file()
+    yield f"the rules are fine ({settings.hookline_alerts if found else 'no file: everything is as usual'})"
+
+
+@alerts_app.command("preview")
+def preview(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, ours or the provider's.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a stored event would post by the rules as they are now. Nothing is posted and nothing is changed.
+
+    As if nothing had been heard before of what it is about: its handlers are run
+    for a try, and what they write is taken back. With --json, one message a line
+    as Slack is sent it: its blocks can be pasted into Slack's Block Kit Builder.
+
+    Examples:
+      hookline alerts preview 42
+      hookline alerts preview evt_1Qabc --json | jq '{blocks}'
+    """
+    from config.rules import rules_of
+    from config.settings import load_settings
+
+    settings = load_settings(os.environ)
+    rules = rules_of(settings)
+    with open_ledger(os.environ) as ledger:
+        told = _rehearse(ledger, _stored(ledger, event), rules, settings)
+    if as_json:
+        print_json(_told_view(each) for each in told)
+    elif not told:
+        note("it would post nothing: no handler tells of it, or no rule wants it")
+    else:
+        write("\n".join(_told_text(each) for each in told) + "\n")
+    if any(_is_stumble(each) for each in told):
+        raise typer.Exit(1)
+
+
+def _stored(ledger: "Ledger", address: str) -> "Event":
+    from ledger import views
+    from ledger.claims import load_events
+
+    with ledger.read() as db:
+        event_id = views.find_event(db, address)
+        found = None if event_id is None else load_events(db, [event_id]).get(event_id)
+        view = None if event_id is None else views.get_event(db, event_id)
+    if found is None or view is None:
+        raise NotDone(f"there is no event {address or repr(address)}")
+    if view["payload_pruned_at"]:
+        raise NotDone(f"the payload of event {address} was pruned {long_time(view['payload_pruned_at'])}")
+    if view["state"] == "unparseable":
+        raise NotDone(f"event {address} could not be read, so no handler sees it")
+    return found
+
+
+def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> "list[Told | Stumbled]":
+    from handlers.context import Channels
+    from handlers.rehearsal import preview as rehearse
+    from handlers.router import load_router
+
+    channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
+    wanted = load_router().matching(event.source, event.type)
+    users, now = settings.allowed_users, time.time()
+    with ledger.write() as db:
+        return list(rehearse(db, event, wanted, rules=rules, channels=channels, allowed_users=users, now=now))
+
+
+def _is_stumble(each: "Told | Stumbled") -> bool:
+    from handlers.rehearsal import Stumbled
+
+    return isinstance(each, Stumbled)
+
+
+def _told_view(each: "Told | Stumbled") -> View:
+    from handlers.rehearsal import Stumbled
+    from ledger.views import rfc3339
+
+    if isinstance(each, Stumbled):
+        return {"handler": each.handler, "error": each.error}
+    about = {"handler": each.handler, "key": each.key, "thread_of": each.parent}
+    held = rfc3339(each.not_before)
+    return {**about, "not_before": held, "channel": each.channel, **each.message}
+
+
+def _told_text(each: "Told | Stumbled") -> str:
+    from handlers.rehearsal import Stumbled
+    from workers.console import draw
+
+    if isinstance(each, Stumbled):
+        return clean(f"{each.handler} would fail: {each.error}")
+    held = long_time(_told_view(each)["not_before"])
+    parts = [
+        f"by {each.handler}",
+        "in the thread of the message above" if each.parent else "",
+        f"held by quiet hours until {held}" if held else "",
+    ]
+    return draw(each.channel, each.message, foot=", ".join(part for part in parts if part))
+
+
+@alerts_app.command("test")
+def post_trial(
+    channel: Annotated[
+        str, typer.Argument(metavar="CHANNEL", help="Its name, with or without the #, or its id (C0…).")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Post one harmless message to a channel with the configured token, or say precisely what is wrong.
+
+    Examples:
+      hookline alerts test finance
+      hookline alerts test C0123ABCD
+    """
+    from config.settings import load_settings
+    from workers.post import AnswerLost, Busy, NotSent, make_slack
+
+    name = _channel(channel)
+    slack = make_slack(load_settings(os.environ))
+    if slack is None:
+        raise NotDone("SLACK_BOT_TOKEN is unset: set it to the app's bot token (xoxb-…, scope chat:write)")
+    try:
+        place = slack.post(_trial(name))
+    except Busy as error:
+        raise NotDone(f"nothing was posted to {name}: {error}; try again then") from None
+    except NotSent as error:
+        raise NotDone(f"nothing was posted to {name}: {error}{_advice(str(error))}") from None
+    except AnswerLost as error:
+        raise NotDone(f"nobody knows whether it was posted: {error}. Look into {name}") from None
+    _tell_place(name, place, as_json=as_json)
+
+
+def _channel(said: str) -> str:
+    from config.rules import CHANNEL
+
+    found = next((each for each in (said, f"#{said}") if CHANNEL.fullmatch(each)), None)
+    if found is None:
+        raise typer.BadParameter(f"{said!r} is neither a channel's name nor its id")
+    return found
+
+
+def _trial(channel: str) -> Any:  # noqa: ANN401  # an Effect, which is imported late
+    from handlers.notifications import blocks
+    from ledger.effects import Effect
+
+    now = time.time()
+    title = "Hookline can post here"
+    words = "Somebody tried `hookline alerts test`. Nothing happened, and there is nothing to do."
+    return Effect(
+        id=0,
+        event_id=0,
+        key=f"hookline/trial/{secrets.token_hex(8)}",
+        channel=channel,
+        message={"text": title, "blocks": [blocks.header(title), blocks.mrkdwn_section(words)]},
+        planned_at=now,
+        attempts=1,
+        failures=0,
+        first_attempt_at=now,
+        lost_answers=0,
+    )
+
+
+def _advice(error: str) -> str:
+    code = error.rpartition(" ")[2]
+    return f": {ADVICE[code]}" if code in ADVICE else ""
+
+
+def _tell_place(channel: str, place: "Place", *, as_json: bool) -> None:
+    if as_json:
+        print_json([{"action": "test", "channel": channel, "channel_id": place.channel_id, "ts": place.ts}])
+    else:
+        write(f"posted to {channel} ({place.channel_id})\n")
+
+
+@alerts_app.command("folded")
+def folded(
+    effect: Annotated[
+        int, typer.Argument(metavar="ID", help="As the list in the thread of a storm's message says it.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """List all alerts that were folded into one message.
+
+    Examples:
+      hookline alerts folded 4711
+      hookline alerts folded 4711 --json | jq .customer
+    """
+    from ledger.line import list_folded
+
+    with reading(os.environ) as db:
+        views = list_folded(db, effect)
+    if as_json:
+        print_json(views)
+    else:
+        print_table(_with_money(views), FOLDED, nothing=f"nothing was folded into effect {effect}")
+
+
+def _with_money(views: Sequence[View]) -> list[View]:
+    from handlers.payments.money import display
+
+    return [
+        {**view, "amount": display(view["amount"], view["currency"]) if view["currency"] else None} for view in views
+    ]

@@ -1,0 +1,285 @@
+"""What became of money in a span of time, by currency: taken, failed, refunded, disputed, paid out. Reads only.
+
+Times are Stripe's, not ours: of the event that brought a payment or payout where it stands, and when a refund or
+dispute was made. An object counts once, as it stands now: a payment that failed and was taken later is taken. Sums are
+of one currency each; test money is never added to real money.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Table, and_, func, literal, or_, select
+
+from handlers.payments.tables import disputes, objects, payments, refunds
+
+HALF_BITS = 32
+# A sum of many amounts may be more than the database's own integers hold, so their halves are added up.
+
+NOT_REFUNDED = ("failed", "canceled")
+INQUIRIES = ("warning_needs_response", "warning_under_review", "warning_closed", "prevented")
+# An inquiry takes no money back yet, and what was prevented never did.
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """How many, and how much together, in the currency's smallest unit."""
+
+    count: int = 0
+    amount: int = 0
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(self.count + other.count, self.amount + other.amount)
+
+
+NOTHING = Sum()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """What became of the money of one currency.
+
+    Attributes:
+        currency: as Stripe spells it (lower case).
+        taken: payments that succeeded: what was received.
+        failed: payments whose last try failed: what was asked for.
+        refunded: refunds, but those that came back.
+        disputed: disputes, but inquiries.
+        paid_out: payouts that arrived.
+        settled: charges and disputes that were settled in this currency and whose fees are known: what they changed
+            in our balance, fees included. Stripe's events mostly name a settlement without saying what it came to.
+        fees: what Stripe took for these; None where nothing is known.
+
+    """
+
+    currency: str
+    taken: Sum = NOTHING
+    failed: Sum = NOTHING
+    refunded: Sum = NOTHING
+    disputed: Sum = NOTHING
+    paid_out: Sum = NOTHING
+    settled: Sum = NOTHING
+    fees: int | None = None
+
+    @property
+    def net(self) -> int | None:
+        """What `settled` came to; None where nothing is known."""
+        return self.settled.amount if self.settled.count else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How much stands in one state."""
+
+    kind: str  # payment, refund, dispute, …
+    state: str
+    currency: str | None
+    count: int
+    amount: int | None  # None where none of them has an amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureCode:
+    """Why payments failed, and how many."""
+
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One span of time.
+
+    Attributes:
+        since: Unix seconds, inclusive.
+        until: Unix seconds, exclusive.
+        livemode: real money, or test money.
+        by_currency: sorted by currency; only those in which something happened.
+        by_state: every object that came to its state in this time, by kind, state and currency.
+        failure_codes: of the payments whose last try failed, the most frequent first.
+
+    """
+
+    since: float
+    until: float
+    livemode: bool
+    by_currency: tuple[Money, ...]
+    by_state: tuple[Standing, ...]
+    failure_codes: tuple[FailureCode, ...]
+
+    def of(self, currency: str) -> Money:
+        """Give one currency's sums; all nothing where nothing happened in it."""
+        return next((each for each in self.by_currency if each.currency == currency), Money(currency=currency))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Which objects are looked at."""
+
+    since: float
+    until: float
+    livemode: bool
+    account: str | None
+
+    def holds(self, at: ColumnElement[int], table: Table) -> ColumnElement[bool]:
+        conditions = [at >= self.since, at < self.until, table.c.livemode == self.livemode]
+        if self.account is not None:
+            conditions.append(table.c.account == self.account)
+        return and_(*conditions)
+
+
+def summarise(
+    db: Connection, *, since: float, until: float, livemode: bool = True, account: str | None = None
+) -> Summary:
+    """Sum up what became of payments, refunds, disputes and payouts from `since` until before `until`.
+
+    Args:
+        db: a transaction that reads.
+        since: Unix seconds, inclusive, of Stripe's clock.
+        until: Unix seconds, exclusive.
+        livemode: real money, or test money.
+        account: only this connected account; '' is our own, None all of them.
+
+    """
+    span = _Span(since=since, until=until, livemode=livemode, account=account)
+    return Summary(
+        since=since,
+        until=until,
+        livemode=livemode,
+        by_currency=tuple(_by_currency(db, span)),
+        by_state=tuple(_by_state(db, span)),
+        failure_codes=tuple(_failure_codes(db, span)),
+    )
+
+
+_TRY_FAILED = and_(payments.c.status == "requires_payment_method", payments.c.failure_code.is_not(None))
+
+_MADE_AT = {
+    refunds: func.coalesce(refunds.c.made_at, refunds.c.version_created),
+    disputes: func.coalesce(disputes.c.made_at, disputes.c.version_created),
+}
+_REACHED_AT = {
+    payments: payments.c.version_created,
+    refunds: refunds.c.version_created,
+    disputes: disputes.c.version_created,
+    objects: objects.c.reached_at,
+}
+_STATES = {
+    payments: (literal("payment"), payments.c.status),
+    refunds: (literal("refund"), func.coalesce(refunds.c.status, "")),
+    disputes: (literal("dispute"), disputes.c.status),
+    objects: (objects.c.kind, objects.c.state),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """What is summed up under one name, in one table."""
+
+    name: str
+    amount: Column[int]
+    currency: Column[str]
+    at: ColumnElement[int]
+    counts: ColumnElement[bool]
+
+
+_ROWS = (
+    _Row(
+        name="taken",
+        amount=payments.c.amount_received,
+        currency=payments.c.currency,
+        at=payments.c.version_created,
+        counts=payments.c.status == "succeeded",
+    ),
+    _Row(
+        name="failed",
+        amount=payments.c.amount,
+        currency=payments.c.currency,
+        at=payments.c.version_created,
+        counts=_TRY_FAILED,
+    ),
+    _Row(
+        name="refunded",
+        amount=refunds.c.amount,
+        currency=refunds.c.currency,
+        at=_MADE_AT[refunds],
+        counts=or_(refunds.c.status.is_(None), refunds.c.status.not_in(NOT_REFUNDED)),
+    ),
+    _Row(
+        name="disputed",
+        amount=disputes.c.amount,
+        currency=disputes.c.currency,
+        at=_MADE_AT[disputes],
+        counts=disputes.c.status.not_in(INQUIRIES),
+    ),
+    _Row(
+        name="paid_out",
+        amount=objects.c.amount,
+        currency=objects.c.currency,
+        at=objects.c.reached_at,
+        counts=and_(objects.c.kind == "payout", objects.c.state == "paid"),
+    ),
+)
+
+_SETTLED = tuple(
+    _Row(name=name, amount=column, currency=table.c.settled_currency, at=at, counts=and_(known, counts))
+    for table, at, counts in (
+        (objects, objects.c.reached_at, and_(objects.c.kind == "charge", objects.c.state == "succeeded")),
+        (disputes, _MADE_AT[disputes], disputes.c.status.is_not(None)),
+    )
+    for known in (and_(table.c.fee.is_not(None), table.c.net.is_not(None), table.c.settled_currency.is_not(None)),)
+    for name, column in (("fees", table.c.fee), ("settled", table.c.net))
+)
+
+
+def _by_currency(db: Connection, span: _Span) -> Iterator[Money]:
+    found: dict[str, dict[str, Sum]] = defaultdict(lambda: defaultdict(Sum))
+    for row in (*_ROWS, *_SETTLED):
+        conditions = and_(span.holds(row.at, row.amount.table), row.counts, row.currency.is_not(None))
+        for currency, *parts in db.execute(_summed(row.amount, [row.currency], conditions)):
+            found[currency][row.name] += _sum(*parts)
+    for currency in sorted(found):
+        sums: dict[str, Any] = dict(found[currency])
+        fees = sums.pop("fees", None)
+        yield Money(currency=currency, **sums, fees=fees.amount if fees else None)
+
+
+def _by_state(db: Connection, span: _Span) -> Iterator[Standing]:
+    for table, (kind, state) in _STATES.items():
+        named = [kind.label("its_kind"), state.label("its_state"), table.c.currency]
+        rows = db.execute(_summed(table.c.amount, named, span.holds(_REACHED_AT[table], table))).all()
+        for its_kind, its_state, currency, *parts in sorted(rows, key=lambda each: tuple(map(str, each[:3]))):
+            total = _sum(*parts)
+            amount = total.amount if parts[1] is not None else None
+            yield Standing(kind=its_kind, state=its_state, currency=currency, count=total.count, amount=amount)
+
+
+def _failure_codes(db: Connection, span: _Span) -> Sequence[FailureCode]:
+    code = payments.c.failure_code
+    statement = select(code, func.count().label("number")).where(
+        span.holds(payments.c.version_created, payments), _TRY_FAILED
+    )
+    return _ranked(FailureCode(code=row.failure_code, count=row.number) for row in db.execute(statement.group_by(code)))
+
+
+def _ranked(codes: Iterable[FailureCode]) -> list[FailureCode]:
+    return sorted(codes, key=lambda each: (-each.count, each.code))
+
+
+def _summed(amount: Column[int], by: Sequence[ColumnElement[Any]], counts: ColumnElement[bool]) -> Select[Any]:
+    low = literal(2**HALF_BITS - 1)
+    return (
+        select(
+            *by,
+            func.count().label("number"),
+            func.sum(amount.bitwise_rshift(literal(HALF_BITS, Integer))).label("high"),
+            func.sum(amount.bitwise_and(low)).label("low"),
+        )
+        .where(counts)
+        .group_by(*by)
+    )
+
+
+def _sum(count: int, high: int | None, low: int | None) -> Sum:
+    return Sum(count, (int(high or 0) << HALF_BITS) + int(low or 0))

@@ -1,0 +1,24 @@
+"""Deliveries that nobody sent: a handler found that the provider must be asked."""
+
+from ledger.event import DeliveryState, Trigger
+from ledger.store import Transaction, insert_or_ignore
+from ledger.tables import deliveries
+
+QUEUE = "lookups"
+HANDLER = "payments.look_up"
+# Kept with every such delivery, like all handlers' names.
+
+
+def request(db: Transaction, *, event_id: int, now: float) -> None:
+    """Have the provider asked about an event, once: it waits in SQL until the sweeper announces it."""
+    db.execute(
+        insert_or_ignore(db, deliveries),
+        {
+            "event_id": event_id,
+            "handler": HANDLER,
+            "queue": QUEUE,
+            "state": DeliveryState.PENDING,
+            "due_at": now,
+            "trigger": Trigger.RECONCILED,
+        },
+    )
