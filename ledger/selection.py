@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, union_all
 
 from ledger.event import DeliveryState
+from ledger.own import SOURCE as OWN
 from ledger.tables import DEAD, QUEUED, WAITING, deliveries, effects, events
 from ledger.views import Filter, event_conditions, in_parts
 
@@ -72,7 +73,10 @@ def select_deliveries(db: Connection, wanted: Filter) -> Selected:
 
 
 def select_events(db: Connection, wanted: Filter, *, event_ids: Collection[int] | None = None) -> SelectedEvents:
-    """Select events by the filter, and of these only, if they are named; `state` and `handler` are a delivery's."""
+    """Select events that providers sent, by the filter, and of these only, if they are named.
+
+    The filter's `state` and `handler` are a delivery's.
+    """
     found = SelectedEvents()
     limit = min(wanted.limit or MAX_SELECTED, MAX_SELECTED)
     parts: list[list[ColumnElement[bool]]] = [[]]
@@ -81,7 +85,7 @@ def select_events(db: Connection, wanted: Filter, *, event_ids: Collection[int] 
     for part in parts:
         statement = (
             select(events.c.id, events.c.payload_pruned_at)
-            .where(*part, *event_conditions(_without_state(wanted)), *_delivered(wanted))
+            .where(*part, events.c.source != OWN, *event_conditions(_without_state(wanted)), *_delivered(wanted))
             .order_by(events.c.received_at, events.c.id)
             .limit(limit + 1)
         )

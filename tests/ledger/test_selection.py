@@ -41,6 +41,7 @@ def test_dead_takes_what_is_dead_and_what_has_a_dead_effect(ledger: Ledger) -> N
 def test_events_to_send_are_chosen_by_their_deliveries_or_without_and_need_a_payload(ledger: Ledger) -> None:
     fill(ledger)
     store(ledger, new_event(type="unknown", handlers=(), received_at=1.0))
+    store(ledger, new_event(source="hookline", type="hookline.digest", received_at=2.0))
     with ledger.write() as db:
         db.execute(update(events).where(events.c.id == 2).values(payload_pruned_at=1.0))
     with ledger.read() as db:
