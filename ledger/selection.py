@@ -83,20 +83,18 @@ def select_events(db: Connection, wanted: Filter, *, event_ids: Collection[int] 
     if event_ids is not None:
         parts = [[events.c.id.in_(some)] for some in in_parts(event_ids)]
     for part in parts:
+        its = (*part, events.c.source != OWN, *event_conditions(_without_state(wanted)), *_delivered(wanted))
         statement = (
-            select(events.c.id, events.c.payload_pruned_at)
-            .where(*part, events.c.source != OWN, *event_conditions(_without_state(wanted)), *_delivered(wanted))
+            select(events.c.id)
+            .where(*its, events.c.payload_pruned_at.is_(None))
             .order_by(events.c.received_at, events.c.id)
-            .limit(limit + 1)
+            .limit(limit + 1 - len(found.ids))
         )
-        for row in db.execute(statement):
-            if len(found.ids) >= limit:
-                found.more = True
-                break
-            if row.payload_pruned_at is None:
-                found.ids.append(row.id)
-            else:
-                found.pruned += 1
+        found.ids += db.execute(statement).scalars()
+        pruned = select(func.count()).select_from(events).where(*its, events.c.payload_pruned_at.is_not(None))
+        found.pruned += db.execute(pruned).scalar_one()
+    found.more = len(found.ids) > limit
+    del found.ids[limit:]
     return found
 
 
