@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.cli.dev.waiting import descendants
 from tests.system.parcel import Parcel, make_parcel
-from tests.system.process import descendants
 from tests.system.sender import Sender
 from tests.system.service import Service
 from tests.system.slack_stand_in import FINANCE, SlackStandIn
