@@ -12,6 +12,7 @@ from cli import (
     deliveries,
     events,
     ledger_door,
+    payments,
     prune,
     replay,
     replays,
@@ -52,6 +53,7 @@ def hookline() -> None:
       hookline deliveries list --state dead             see what needs a person
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
+      hookline payments summary --since 24h             see what became of money
       hookline dismiss 17 --reason 'test data'          call off what does not matter
       hookline alerts preview 1                         see what it would post to Slack
 
@@ -118,6 +120,7 @@ app.add_typer(deliveries.deliveries_app, name="deliveries")
 app.add_typer(requests.requests_app, name="requests")
 app.command()(stats.stats)
 app.command()(sources.sources)
+app.add_typer(payments.payments_app, name="payments")
 app.command()(again.retry)
 app.command()(again.dismiss)
 app.command()(replay.replay)

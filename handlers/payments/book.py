@@ -14,9 +14,10 @@ from handlers.errors import GiveUp
 from handlers.payments.change import Change, Verdict
 from handlers.payments.history import note
 from handlers.payments.lifecycle import DISPUTE, PAYMENT, REFUND, TRY_FAILED, Standing
+from handlers.payments.merge import LASTING
 from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
-from handlers.payments.version import Version, version_of
+from handlers.payments.version import Version, contradict, version_of
 from handlers.reading import Snapshot, read
 from ledger.event import Event
 from ledger.prepared import Prepared, insert_unless_known
@@ -89,7 +90,7 @@ def enter(db: Transaction, event: Event, entry: Entry) -> Change:
 
 def _contested(entry: Entry, known: Version, before: Facts) -> bool:
     """Say whether two events of one second contradict each other, and nothing tells which came later."""
-    return known.ties_with(entry.version) and any(before[name] != value for name, value in entry.facts.items())
+    return known.ties_with(entry.version) and contradict(before, entry.facts, about=entry.facts.keys() - LASTING)
 
 
 def _change(entry: Entry, verdict: Verdict, before: Facts | None, after: Facts, *, contested: bool = False) -> Change:

@@ -14,7 +14,7 @@ from handlers.payments.kept import Kept
 from handlers.payments.kinds import Kind
 from handlers.payments.merge import LASTING, PLAIN, Page, merge
 from handlers.payments.tables import objects
-from handlers.payments.version import Version, version_of
+from handlers.payments.version import Version, contradict, version_of
 from handlers.reading import Snapshot, read
 from ledger.event import Event
 from ledger.prepared import Prepared, insert_unless_known
@@ -106,7 +106,7 @@ def _verdict(known: Page, told: Page) -> Verdict:
 
 def _contested(known: Page, told: Page) -> bool:
     """Say whether two events of one second contradict each other, and nothing tells which came later."""
-    return known.version.ties_with(told.version) and any(known.facts[name] != told.facts[name] for name in PLAIN)
+    return known.version.ties_with(told.version) and contradict(known.facts, told.facts, about=PLAIN)
 
 
 def _change(whose: Whose, verdict: Verdict, before: Page | None, after: Page, *, contested: bool = False) -> Change:

@@ -224,6 +224,7 @@ def _lifecycle(order: str, *, final: str) -> Lifecycle:
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
+ALL_KINDS = ("payment", "refund", "dispute", *KINDS)
 TYPES = tuple(type_ for kind in KINDS.values() for type_ in kind.types)
 
 

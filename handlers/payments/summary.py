@@ -76,7 +76,7 @@ class Standing:
     state: str
     currency: str | None
     count: int
-    amount: int
+    amount: int | None  # None where none of them has an amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +251,8 @@ def _by_state(db: Connection, span: _Span) -> Iterator[Standing]:
         rows = db.execute(_summed(table.c.amount, named, span.holds(_REACHED_AT[table], table))).all()
         for its_kind, its_state, currency, *parts in sorted(rows, key=lambda each: tuple(map(str, each[:3]))):
             total = _sum(*parts)
-            yield Standing(kind=its_kind, state=its_state, currency=currency, count=total.count, amount=total.amount)
+            amount = total.amount if parts[1] is not None else None
+            yield Standing(kind=its_kind, state=its_state, currency=currency, count=total.count, amount=amount)
 
 
 def _failure_codes(db: Connection, span: _Span) -> Sequence[FailureCode]:

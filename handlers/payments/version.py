@@ -1,6 +1,6 @@
 """Which of two events knows better: the order that the whole book is kept in."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 
@@ -28,6 +28,13 @@ class Version(NamedTuple):
     def columns(self) -> dict[str, int | str]:
         """The same as a row has it."""
         return {f"version_{name}": value for name, value in self._asdict().items()}
+
+
+def contradict(one: Mapping[str, Any], other: Mapping[str, Any], *, about: Collection[str]) -> bool:
+    """Say whether two events' facts cannot both be. What one of them does not say is no contradiction."""
+    return any(
+        one.get(name) != other.get(name) and one.get(name) is not None and other.get(name) is not None for name in about
+    )
 
 
 def version_of(row: Mapping[str, Any]) -> Version:

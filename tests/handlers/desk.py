@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 
 from cli.sample import SAMPLED_AT, load_sample
 from handlers.context import Channels, Context
@@ -43,7 +43,7 @@ class Desk:
         self.db = db
         self._router = router
         self._allowed_users = allowed_users
-        self._numbers = count(1)
+        self._numbers = count(1 + (db.execute(select(func.max(events.c.id))).scalar() or 0))
 
     def deliver(self, payload: Mapping[str, Any], *, source: str = "stripe", type_: str | None = None) -> None:
         """Store a provider's event once more, and run every handler that wants it."""

@@ -22,9 +22,13 @@ Book = list[list[dict[str, Any]]]
 OLD, NEW = "2024-06-20", "2026-10-28.endive"
 
 
+ALIKE = {"created": SAMPLED_AT, "evidence_details": {"due_by": SAMPLED_AT + 9 * 86_400}}
+# The samples tell of several lives; here they are to be one.
+
+
 def told(number: int, type_: str, at_s: int, **changes: object) -> Payload:
     """Give the sample of a type as the event of this number, with other fields in its object."""
-    fields: dict[str, Any] = {f"data__object__{name}": value for name, value in changes.items()}
+    fields: dict[str, Any] = {f"data__object__{name}": value for name, value in {**ALIKE, **changes}.items()}
     return sample(type_, id=f"evt_{number:02}", created=SAMPLED_AT + at_s, livemode=True, **fields)
 
 

@@ -1,0 +1,187 @@
+"""Look at the book: payments and all that belongs to them, as Stripe's events tell of them."""
+
+import os
+import time
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.errors import NotDone
+from cli.ledger_door import reading
+from cli.moment import check_window, parse_moment
+from cli.options import DEFAULT_LIMIT, WHEN, Json, Limit
+from cli.payments_page import print_object, print_summary
+from cli.show import Column, View, note, note_cut, print_json, print_table
+from ledger.schedule import DAY_S
+
+if TYPE_CHECKING:
+    from handlers.payments.summary import Summary
+
+# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+
+COLUMNS = (
+    Column("reached_at"),
+    Column("kind"),
+    Column("state"),
+    Column("amount"),
+    Column("reason", extra=True),
+    Column("customer", extra=True),
+    Column("mode", extra=True),
+    Column("id", elastic=True),
+)
+
+
+class Mode(StrEnum):
+    """Real money, or Stripe's test mode."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+ItsMode = Annotated[Mode | None, typer.Option("--mode", metavar="MODE", help="Only real money (live), or only test.")]
+Happened = Annotated[
+    float | None, typer.Option(parser=parse_moment, metavar="WHEN", help=f"Only what came about since then: {WHEN}.")
+]
+HappenedBefore = Annotated[
+    float | None, typer.Option(parser=parse_moment, metavar="WHEN", help="Only what came about before then.")
+]
+
+payments_app = typer.Typer(no_args_is_help=True, help="Look at the book: payments, refunds, disputes, payouts.")
+
+
+@payments_app.command("list")
+def list_payments(
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Only this kind: payment, refund, dispute, charge, invoice, payout, …"),
+    ] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only in this state, as Stripe calls it.")] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's (cus_…).")] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="Only in this currency: usd, eur, jpy.")] = None,
+    mode: ItsMode = None,
+    since: Happened = None,
+    until: HappenedBefore = None,
+    limit: Limit = DEFAULT_LIMIT,
+    as_json: Json = False,
+) -> None:
+    """List what the book keeps, the latest first: one line an object, as it stands now.
+
+    Times are Stripe's: when the object came to its state. Amounts in JSON are
+    integers in the currency's smallest unit.
+
+    Examples:
+      hookline payments list --kind payment --state requires_payment_method
+      hookline payments list --kind dispute --since 7d
+      hookline payments list --customer cus_Qabc --currency eur --json
+    """
+    from handlers.payments import views
+    from handlers.payments.kinds import ALL_KINDS
+
+    if kind is not None and kind not in ALL_KINDS:
+        raise typer.BadParameter(f"there is no kind {kind!r}; there is {', '.join(ALL_KINDS)}")
+    check_window(since, until)
+    wanted = views.Wanted(
+        kind=kind,
+        state=state,
+        customer=customer,
+        currency=currency.lower() if currency else None,
+        livemode=_livemode(mode),
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    with reading(os.environ) as db:
+        found = views.list_objects(db, wanted)
+    if as_json:
+        print_json(found)
+    else:
+        print_table([_for_people(view) for view in found], COLUMNS, nothing="nothing in the book matches")
+        note_cut(found, limit)
+
+
+@payments_app.command("get")
+def get_payment(
+    object_id: Annotated[str, typer.Argument(metavar="ID", help="An object's id at Stripe, or how it begins.")],
+    as_json: Json = False,
+) -> None:
+    """Show one object: where it stands, what belongs to it, and which event changed what.
+
+    It may be of any kind: a payment, charge, refund, dispute, invoice, payout, …
+
+    Examples:
+      hookline payments get pi_3Qabc
+      hookline payments get du_1Qabc --json | jq '.history[].changes'
+    """
+    from handlers.payments import views
+
+    with reading(os.environ) as db:
+        try:
+            address = views.find_object(db, object_id)
+        except views.SeveralObjects as error:
+            raise NotDone(str(error)) from None
+        view = None if address is None else views.get_object(db, address)
+    if view is None:
+        raise NotDone(f"the book has nothing called {object_id or repr(object_id)}")
+    if as_json:
+        print_json([view])
+    else:
+        print_object(view)
+
+
+@payments_app.command("summary")
+def summary(
+    since: Annotated[
+        float | None, typer.Option(parser=parse_moment, metavar="WHEN", help=f"From when on: {WHEN}. Unset: 24h.")
+    ] = None,
+    until: HappenedBefore = None,
+    mode: ItsMode = None,
+    as_json: Json = False,
+) -> None:
+    """Sum up what became of money: taken, failed, refunded, disputed, paid out, by currency.
+
+    An object counts once, as it stands now: a payment that failed and was taken
+    later is taken. Real money and test money are never added up. Fees and net are
+    those of settlements that Stripe told of.
+
+    Examples:
+      hookline payments summary
+      hookline payments summary --since 7d --mode live
+      hookline payments summary --since 2026-11-01 --until 2026-12-01 --json
+    """
+    from handlers.payments.summary import summarise
+
+    now = time.time()
+    begin, end = now - DAY_S if since is None else since, now if until is None else until
+    check_window(begin, end)
+    modes = [True, False] if mode is None else [mode == Mode.LIVE]
+    with reading(os.environ) as db:
+        found = [summarise(db, since=begin, until=end, livemode=livemode) for livemode in modes]
+    if as_json:
+        print_json([_as_json(each) for each in found])
+        return
+    told = [each for each in found if each.by_state or each.by_currency]
+    for each in told:
+        print_summary(each)
+    if not told:
+        note("nothing came about in this time")
+
+
+def _livemode(mode: Mode | None) -> bool | None:
+    return None if mode is None else mode == Mode.LIVE
+
+
+def _for_people(view: View) -> View:
+    from handlers.payments.money import display
+
+    known = view["amount"] is not None and view["currency"] is not None
+    amount = display(view["amount"], view["currency"]) if known else None
+    return {**view, "amount": amount, "mode": Mode.LIVE if view["livemode"] else Mode.TEST}
+
+
+def _as_json(found: "Summary") -> dict[str, Any]:
+    from ledger.views import rfc3339
+
+    by_currency = [{**asdict(each), "net": each.net} for each in found.by_currency]
+    return {**asdict(found), "since": rfc3339(found.since), "until": rfc3339(found.until), "by_currency": by_currency}

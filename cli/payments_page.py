@@ -1,0 +1,136 @@
+"""The pages that `payments get` and `payments summary` show."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cli.show import Column, Line, Part, View, cell, clean, long_time, print_lines, print_table
+
+if TYPE_CHECKING:
+    from handlers.payments.summary import Sum, Summary
+
+# ruff: noqa: PLC0415  # Babel is imported by the commands that need it; see ledger_door
+
+LABEL_CHARS = 22
+INDENT = "  "
+
+HEADING = frozenset({"id", "kind", "state", "related", "contested_by", "history"})
+SUMS = ("taken", "failed", "refunded", "disputed", "paid_out")
+MONEY = frozenset(
+    {"amount", "amount_received", "amount_refunded", "amount_captured", "amount_paid", "amount_remaining"}
+    | {"amount_overpaid", "amount_reversed", "amount_releasable"}
+)
+
+
+def print_object(view: View) -> None:
+    """Print all that is known of an object, and how it came where it is."""
+    print_lines(_object(view))
+
+
+def _object(view: View) -> Iterator[Line]:
+    yield [
+        Part(f"{view['kind'].replace('_', ' ')} {clean(view['id'])}", "bold"),
+        Part("  "),
+        cell("state", view["state"]),
+    ]
+    for name, value in view.items():
+        if name not in HEADING and value is not None:
+            yield [Part(f"{INDENT}{name.replace('_', ' '):<{LABEL_CHARS}}"), Part(clean(_fact(name, value, view)))]
+    for each in view["related"]:
+        amount = _fact("amount", each["amount"], each) if each["amount"] is not None else ""
+        yield [
+            Part(f"{INDENT}{each['kind'].replace('_', ' '):<{LABEL_CHARS}}"),
+            Part(f"{clean(each['id'])}  "),
+            cell("state", each["state"]),
+            Part(f"  {amount}" if amount else ""),
+        ]
+    if view["contested_by"]:
+        yield []
+        yield [Part(f"nothing tells which of these came last: {', '.join(map(clean, view['contested_by']))}", "red")]
+    if view["history"]:
+        yield []
+        yield [Part("history", "bold")]
+    for told in view["history"]:
+        yield from _told(told, view)
+
+
+def _told(told: View, view: View) -> Iterator[Line]:
+    late = Part("  came late", "dim") if told["late"] else Part("")
+    yield [
+        Part(f"{INDENT}{long_time(told['created_at'])}  {clean(told['type'])}  "),
+        Part(clean(told["event"]), "dim"),
+        late,
+    ]
+    for name, (before, after) in told["changes"].items():
+        was = f"{_fact(name, before, view)} → " if before is not None else ""
+        now = _fact(name, after, view) if after is not None else "none"
+        yield [Part(f"{INDENT}{INDENT}{name.replace('_', ' ')}: {clean(f'{was}{now}')}")]
+
+
+def _fact(name: str, value: object, view: View) -> str:
+    from handlers.payments.money import display
+    from handlers.payments.views import TIMES
+    from ledger.views import rfc3339
+
+    currency = view.get("settled_currency") if name in ("fee", "net") else view.get("currency")
+    if isinstance(value, int) and currency and (name in MONEY or name in ("fee", "net")):
+        return display(value, currency)
+    if name in TIMES and isinstance(value, int):
+        return long_time(rfc3339(value))
+    if isinstance(value, str) and (name in TIMES or name == "reached_at"):
+        return long_time(value)
+    if isinstance(value, dict):
+        return ", ".join(display(amount, code) for code, amount in value.items())
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def print_summary(found: "Summary") -> None:
+    """Print the sums of one mode: by currency, by state, and why payments failed."""
+    from ledger.views import rfc3339
+
+    mode = "live" if found.livemode else "test mode"
+    span = f"from {long_time(rfc3339(found.since))} to {long_time(rfc3339(found.until))}"
+    print_lines([[Part(mode, "bold"), Part(f"  {span}")]])
+    print_table([*_money(found)], _columns("currency", *SUMS, "fees", "net"), nothing="no money moved")
+    print_lines([[]])
+    print_table([*_states(found)], _columns("kind", "state", "number", "amount"), nothing="nothing came about")
+    print_lines([[]])
+    if found.failure_codes:
+        print_table([*_codes(found)], _columns("failure_code", "number", "share"), nothing="")
+        print_lines([[]])
+
+
+def _columns(*names: str) -> list[Column]:
+    return [Column(name) for name in names]
+
+
+def _money(found: "Summary") -> Iterator[View]:
+    from handlers.payments.money import display
+
+    for each in found.by_currency:
+        sums = {name: _sum(getattr(each, name), each.currency) for name in SUMS}
+        known = {name: value for name, value in (("fees", each.fees), ("net", each.net)) if value is not None}
+        yield {
+            "currency": each.currency,
+            **sums,
+            **{name: f"{display(value, each.currency)} (of {each.settled.count})" for name, value in known.items()},
+        }
+
+
+def _sum(of: "Sum", currency: str) -> str:
+    from handlers.payments.money import display
+
+    return f"{display(of.amount, currency)} ({of.count})" if of.count else ""
+
+
+def _states(found: "Summary") -> Iterator[View]:
+    from handlers.payments.money import display
+
+    for each in found.by_state:
+        amount = display(each.amount, each.currency) if each.currency and each.amount is not None else None
+        yield {"kind": each.kind, "state": each.state, "number": each.count, "amount": amount}
+
+
+def _codes(found: "Summary") -> Iterator[View]:
+    total = sum(each.count for each in found.failure_codes)
+    for each in found.failure_codes:
+        yield {"failure_code": each.code, "number": each.count, "share": f"{100 * each.count / total:.0f} %"}
