@@ -46,9 +46,15 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "account", view["account"] or ""
     yield "livemode", "" if view["livemode"] is None else str(view["livemode"]).lower()
     yield "flaw", view["flaw"] or ""
-    yield "secret position", f"{view['secret_position']}{' (the newest)' if not view['secret_position'] else ''}"
+    yield "secret position", _secret(view["secret_position"])
     yield "body", _body(view)
     yield "", f"sha256 {view['body_sha256']}"
+
+
+def _secret(position: int) -> str:
+    if position < 0:
+        return "none: it was fetched from the provider, not received"
+    return f"{position}{'' if position else ' (the newest)'}"
 
 
 def _body(view: View) -> str:

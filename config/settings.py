@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     hookline_drain_s: float = Field(default=0, ge=0, le=60)
     hookline_keep_payload_days: int = Field(default=30, ge=1)
     hookline_keep_identity_days: int = Field(default=90, ge=MIN_IDENTITY_DAYS)
+    stripe_api_key: SecretStr | None = None
+    stripe_api_url: str = "https://api.stripe.com"
     slack_bot_token: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
     slack_finance_channel: str = "#finance"
@@ -77,6 +79,14 @@ class Settings(BaseSettings):
             message = "must start with https:// (or http:// for a stand-in)"
             raise ValueError(message)
         return value if value.endswith("/") else value + "/"
+
+    @field_validator("stripe_api_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            message = "must start with https:// (or http:// for a stand-in)"
+            raise ValueError(message)
+        return value.rstrip("/")
 
     @field_validator("hookline_keep_identity_days")
     @classmethod

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from config.rules import Rules, load_rules
-from ledger import effects
+from ledger import effects, look_ups
 from ledger.effects import NOTHING_SPECIAL, About
 from ledger.event import Event
 from ledger.store import Transaction
@@ -41,6 +41,7 @@ class Context:
         now: Unix seconds, the same during the whole run.
         rules: for alerts, by kind.
         allowed_users: the Slack users who may press buttons; `*` is everybody.
+        asks_stripe: whether Stripe can be asked for what an event does not say.
         again_for: the replay that does effects again which are recorded already; mostly None.
         planned: the effects that this run planned.
         skipped: the keys of those that it did not plan, because they are recorded already.
@@ -53,9 +54,15 @@ class Context:
     now: float
     rules: Rules = field(default_factory=usual_rules)
     allowed_users: frozenset[str] = frozenset()
+    asks_stripe: bool = False
     again_for: int | None = None
     planned: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+
+    def look_up(self, event: Event) -> None:
+        """Have Stripe asked about what this event tells of, after the commit; where nobody can, nothing happens."""
+        if self.asks_stripe:
+            look_ups.request(self.db, event_id=event.id, now=self.now)
 
     def post(
         self,

@@ -11,8 +11,9 @@ from types import ModuleType
 from handlers.context import Context
 from handlers.errors import BrokenPlugin
 from ledger.event import Event
+from ledger.look_ups import QUEUE as LOOK_UPS
 
-QUEUES = ("payments", "notifications", "default")
+QUEUES = ("payments", "notifications", LOOK_UPS, "default")
 
 Run = Callable[[Event, Context], None]
 

@@ -10,10 +10,15 @@ from dramatiq import Broker, Message
 
 from config.brokers.errors import BROKER_ERRORS, describe
 from config.metrics import Metrics
+from ledger import look_ups
 
 DELIVER = "deliver"
 SEND = "send"
+LOOK_UP = "look_up"
 EFFECTS_QUEUE = "effects"
+
+ACTORS = {look_ups.QUEUE: LOOK_UP}
+# By queue: who takes its deliveries, where it is not DELIVER.
 
 MAX_IDS_PER_MESSAGE = 32
 FEW = 4
@@ -37,12 +42,12 @@ def ring_deliveries(broker: Broker, queue_name: str, ids: Sequence[int]) -> None
     """Announce deliveries that may travel together. Raises one of BROKER_ERRORS."""
     size = 1 if len(ids) <= FEW else MAX_IDS_PER_MESSAGE
     for start in range(0, len(ids), size):
-        _enqueue(broker, queue_name, DELIVER, list(ids[start : start + size]))
+        _enqueue(broker, queue_name, ACTORS.get(queue_name, DELIVER), list(ids[start : start + size]))
 
 
 def ring_alone(broker: Broker, queue_name: str, delivery_id: int) -> None:
     """Announce one delivery in a message of its own. Raises one of BROKER_ERRORS."""
-    _enqueue(broker, queue_name, DELIVER, [delivery_id])
+    _enqueue(broker, queue_name, ACTORS.get(queue_name, DELIVER), [delivery_id])
 
 
 def ring_effects(broker: Broker) -> None:

@@ -85,7 +85,7 @@ class NewEvent:
     headers: Mapping[str, str]
     body: bytes
     body_sha256: str
-    secret_position: int  # 0 is the newest
+    secret_position: int  # 0 is the newest; -1: none, it was fetched
     flaw: str | None  # why the body could not be read, if it could not
     deliveries: tuple[NewDelivery, ...]
     traceparent: str | None = None  # of the request that brought it (W3C Trace Context)

@@ -49,8 +49,10 @@ class Deliverer:
         handler_limit_s: float = HANDLER_LIMIT_S,
         rules: Rules | None = None,
         allowed_users: frozenset[str] = frozenset(),
+        asks_stripe: bool = False,
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
+        self._asks_stripe = asks_stripe
         self._rules = rules or usual_rules()
         self._allowed_users = allowed_users
         self._ledger = ledger
@@ -63,7 +65,7 @@ class Deliverer:
 
     def deliver(self, ids: object) -> None:
         """Run these deliveries, or as many of them as are still to be run."""
-        if not _are_ids(ids):
+        if not are_ids(ids):
             log.warning("message ignored", reason="it does not hold a list of delivery ids")
             return
         token = secrets.token_hex(16)
@@ -131,6 +133,7 @@ class Deliverer:
             now=now,
             rules=self._rules,
             allowed_users=self._allowed_users,
+            asks_stripe=self._asks_stripe,
             again_for=claimed.delivery.replay_id if claimed.delivery.again else None,
         )
         handler = self._router.by_name[claimed.delivery.handler]
@@ -142,7 +145,7 @@ class Deliverer:
             if _was_interrupted(error):
                 raise RanTooLong from error
             check_alive(db, error)
-            return _failed(claimed.delivery, error, now)
+            return failed(claimed.delivery, error, now)
         run.planned += context.planned
         return Outcome(delivery=claimed.delivery, state=DeliveryState.DONE)
 
@@ -156,7 +159,8 @@ class _Run:
         self.ran: dict[int, Span] = {}  # by delivery
 
 
-def _are_ids(value: object) -> TypeGuard[list[int]]:
+def are_ids(value: object) -> TypeGuard[list[int]]:
+    """Say whether a message holds what it should: anybody who can reach the broker can make one up."""
     return (
         isinstance(value, list)
         and len(value) <= MAX_IDS
@@ -171,7 +175,8 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _failed(delivery: Taken, error: Exception, now: float) -> Outcome:
+def failed(delivery: Taken, error: Exception, now: float) -> Outcome:
+    """Say what becomes of a delivery whose attempt ended with this error."""
     text = str(error) or type(error).__name__
     if isinstance(error, GiveUp):
         return Outcome(delivery=delivery, state=DeliveryState.DEAD, error=text)

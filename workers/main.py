@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import dramatiq
 from dramatiq import Broker, Middleware, Worker
@@ -17,10 +18,13 @@ from config.settings import Settings, load_settings
 from config.traces import Traces, make_traces
 from handlers.context import Channels
 from handlers.router import QUEUES, load_router
-from ledger.announce import DELIVER, EFFECTS_QUEUE, SEND, ring_effects
+from ledger.announce import DELIVER, EFFECTS_QUEUE, LOOK_UP, SEND, ring_deliveries, ring_effects
+from ledger.look_ups import QUEUE as LOOK_UPS_QUEUE
 from ledger.migrate import check_migrated
 from ledger.store import Ledger
+from workers.ask import make_stripe
 from workers.deliver import HANDLER_LIMIT_S, Deliverer
+from workers.look_up import LookUps
 from workers.post import make_slack
 from workers.release import become_release
 from workers.report import Report
@@ -55,6 +59,7 @@ def make_worker(settings: Settings) -> Broker:
     traces = make_traces(settings)
     report = Report(metrics=make_metrics(settings, handlers=router.by_name.keys()), traces=traces)
     watch = Watch(handled)
+    stripe = make_stripe(settings)
 
     def ring() -> None:
         with contextlib.suppress(*BROKER_ERRORS):  # the sweeper rings again
@@ -69,19 +74,32 @@ def make_worker(settings: Settings) -> Broker:
         report=report,
         rules=rules,
         allowed_users=settings.allowed_users,
+        asks_stripe=stripe is not None,
     )
+
+    def ring_queues(doorbells: Mapping[str, list[int]]) -> None:
+        with contextlib.suppress(*BROKER_ERRORS):  # ditto
+            for queue, ids in doorbells.items():
+                ring_deliveries(broker, queue, ids)
+
+    look_ups = None
+    if stripe is not None:
+        look_ups = LookUps(ledger=handled, router=router, stripe=stripe, watch=watch, report=report, ring=ring_queues)
     sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, report=report)
-    _declare(broker, deliverer, sender)
-    broker.add_middleware(_Process(watch, sender, traces))
+    _declare(broker, deliverer, look_ups, sender)
+    broker.add_middleware(_Process(watch, [sender, *([look_ups] if look_ups else [])], traces))
     return broker
 
 
-def _declare(broker: Broker, deliverer: Deliverer, sender: Sender) -> None:
+def _declare(broker: Broker, deliverer: Deliverer, look_ups: LookUps | None, sender: Sender) -> None:
     # One stable name each: Dramatiq throws away messages for actors that it does not know.
     for queue in QUEUES:
         broker.declare_queue(queue)
     deliver = dramatiq.actor(actor_name=DELIVER, queue_name=QUEUES[-1], broker=broker)
     deliver(deliverer.deliver)
+    look_up = dramatiq.actor(actor_name=LOOK_UP, queue_name=LOOK_UPS_QUEUE, broker=broker)
+    # Without a key nobody can ask: the handler then says what is missing.
+    look_up(look_ups.look_up if look_ups else deliverer.deliver)
     send = dramatiq.actor(actor_name=SEND, queue_name=EFFECTS_QUEUE, broker=broker)
     send(sender.send)
 
@@ -89,9 +107,9 @@ def _declare(broker: Broker, deliverer: Deliverer, sender: Sender) -> None:
 class _Process(Middleware):
     """What begins and ends with the worker process."""
 
-    def __init__(self, watch: Watch, sender: Sender, traces: Traces) -> None:
+    def __init__(self, watch: Watch, lanes: Sequence[Sender | LookUps], traces: Traces) -> None:
         self._watch = watch
-        self._sender = sender
+        self._lanes = lanes
         self._traces = traces
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
@@ -100,7 +118,8 @@ class _Process(Middleware):
         self._watch.start()
 
     def before_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
-        self._sender.stop()
+        for lane in self._lanes:
+            lane.stop()
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         self._watch.stop()

@@ -92,6 +92,7 @@ def check_secrets_in_use(installation: Installation, db: Connection, _now: float
 
 def _used(db: Connection) -> Mapping[str, Mapping[int, int]]:
     newest = select(events.c.source, events.c.secret_position).order_by(events.c.id.desc()).limit(NEWEST_EVENTS)
+    newest = newest.where(events.c.secret_position >= 0)  # the others were fetched
     recent = newest.subquery()
     by_source: dict[str, dict[int, int]] = defaultdict(dict)
     counted = select(recent.c.source, recent.c.secret_position, func.count())

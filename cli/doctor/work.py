@@ -7,9 +7,10 @@ from sqlalchemy import ColumnElement, Connection, TextClause, func, select
 from cli.doctor.finding import Finding, ok, problem, spell_age, warning, worst
 from cli.doctor.installation import Installation
 from handlers.router import load_router
+from ledger import look_ups
 from ledger.census import Census, take_census
 from ledger.event import DeliveryState, EffectState
-from ledger.tables import QUEUED, RUNNING, WAITING, channels, deliveries
+from ledger.tables import DEAD, QUEUED, RUNNING, WAITING, channels, deliveries
 
 LATE_S = 60.0
 TOO_LATE_S = 600.0
@@ -29,6 +30,7 @@ def check_work(installation: Installation, db: Connection, now: float) -> Iterat
     yield from _check_workers(db, now)
     yield from _check_handlers(db)
     yield _check_dead(census)
+    yield from _check_look_ups(installation, db)
     yield from _check_effects(installation, db, census, now)
 
 
@@ -90,6 +92,17 @@ def _check_dead(census: Census) -> Finding:
         return ok("dead", "nothing is dead")
     fix = "look: `hookline events list --state dead`; when its cause is mended: `hookline retry`"
     return warning("dead", f"{_plural(dead, 'delivery', 'deliveries')} and {_plural(unsent, 'effect', 'effects')}", fix)
+
+
+def _check_look_ups(installation: Installation, db: Connection) -> Iterator[Finding]:
+    if installation.settings.stripe_api_key is not None:
+        yield ok(
+            "stripe", f"thin events and what events leave open are asked of {installation.settings.stripe_api_url}"
+        )
+    elif dead := _count(db, DEAD, deliveries.c.handler == look_ups.HANDLER):
+        found = f"Stripe must be asked about {_plural(dead, 'event', 'events')}, and STRIPE_API_KEY is unset"
+        fix = f"set it to a restricted key that may read, then `hookline retry --handler {look_ups.HANDLER}`"
+        yield problem("stripe", found, fix)
 
 
 def _check_effects(_installation: Installation, db: Connection, census: Census, now: float) -> Iterator[Finding]:

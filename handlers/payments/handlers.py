@@ -3,6 +3,7 @@
 from handlers.context import Context
 from handlers.errors import GiveUp
 from handlers.payments import book
+from handlers.payments.change import Change
 from handlers.payments.keep import keep
 from handlers.payments.kinds import TYPES, kind_of
 from handlers.router import handler
@@ -12,7 +13,7 @@ from ledger.event import Event
 @handler(source="stripe", types=["payment_intent.*"], queue="payments")
 def payment(event: Event, ctx: Context) -> None:
     """Keep one row a payment."""
-    book.enter_intent(ctx.db, event)
+    _resolve(event, ctx, book.enter_intent(ctx.db, event))
 
 
 @handler(source="stripe", types=["charge.refunded"], queue="payments")
@@ -24,13 +25,13 @@ def refunded_charge(event: Event, ctx: Context) -> None:
 @handler(source="stripe", types=["refund.*", "charge.refund.updated"], queue="payments")
 def refund(event: Event, ctx: Context) -> None:
     """Keep one row a refund."""
-    book.enter_refund(ctx.db, event)
+    _resolve(event, ctx, book.enter_refund(ctx.db, event))
 
 
 @handler(source="stripe", types=["charge.dispute.*"], queue="payments")
 def dispute(event: Event, ctx: Context) -> None:
     """Keep one row a dispute."""
-    book.enter_dispute(ctx.db, event)
+    _resolve(event, ctx, book.enter_dispute(ctx.db, event))
 
 
 @handler(source="stripe", types=TYPES, queue="payments")
@@ -39,4 +40,20 @@ def entry(event: Event, ctx: Context) -> None:
     kind = kind_of(event.type)
     if kind is None:
         raise GiveUp(f"the book knows no kind of object that {event.type} tells of")
-    keep(ctx.db, event, kind)
+    change = keep(ctx.db, event, kind)
+    _resolve(event, ctx, change)
+    if _lacks_its_fee(change):
+        ctx.look_up(event)
+
+
+def _resolve(event: Event, ctx: Context, change: Change) -> None:
+    """Ask Stripe which of two events came last, where they contradict each other and do not tell."""
+    if change.contested:
+        ctx.look_up(event)
+
+
+def _lacks_its_fee(change: Change) -> bool:
+    """Say whether a charge was settled, and no event said what that came to: they mostly name the settlement only."""
+    after = change.after
+    settled = after.get("kind") == "charge" and after.get("settled_by") is not None
+    return settled and after.get("fee") is None and after.get("state") == "succeeded"

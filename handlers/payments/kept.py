@@ -106,6 +106,11 @@ class KeptCharge(Kept):
     disputed: bool = False
     failure_message: Words = None
 
+    @property
+    def settled_by(self) -> str | None:
+        """The balance transaction's id, which is there before anybody knows what it came to."""
+        return self.balance_transaction.id if self.balance_transaction else None
+
     def state(self, type_: str) -> str:
         """Tell what only was promised from what was taken: to Stripe both have succeeded."""
         if self.status != "succeeded" or self.captured:

@@ -60,7 +60,7 @@ def _kinds() -> tuple[Kind, ...]:
             types=_types("charge", "succeeded failed captured pending expired refunded updated"),
             shape=KeptCharge,
             lifecycle=_lifecycle("pending uncaptured succeeded expired failed", final="expired failed"),
-            details=("amount_captured", "amount_refunded", "captured", "disputed", "failure_message"),
+            details=("amount_captured", "amount_refunded", "captured", "disputed", "failure_message", "settled_by"),
             growing=frozenset({"amount_captured", "amount_refunded"}),
             path="/v1/charges/",
         ),

@@ -160,12 +160,14 @@ def test_what_lies_in_the_ledger_and_needs_a_person_is_told(healthy: Shell, ledg
         new_event(handlers=("payments.dispute",)),
         new_event(handlers=("gone.handler",)),
         new_event(handlers=("payments.refund",)),
+        new_event(handlers=("payments.look_up",)),
         new_event(secret_position=1, handlers=()),
     )
     changes: list[dict[str, Any]] = [
         {"state": DeliveryState.DEAD},
         {"state": DeliveryState.PENDING, "due_at": now - 7_200},
         {"state": DeliveryState.RUNNING, "token": "t", "started_at": now - 7_200},
+        {"state": DeliveryState.DEAD},
     ]
     with ledger.write() as db:
         for each, values in zip(ids, changes, strict=True):
@@ -173,13 +175,14 @@ def test_what_lies_in_the_ledger_and_needs_a_person_is_told(healthy: Shell, ledg
         db.execute(insert(requests), [rejection(now) for _ in range(37)])
     said = diagnose(healthy.having(STRIPE_WEBHOOK_SECRET=f"{SECRETS['STRIPE_WEBHOOK_SECRET']},whsec_the-older-of-both"))
 
-    assert said.problems == {"queue", "sweeper", "rejected requests"}, said.text
+    assert said.problems == {"queue", "sweeper", "rejected requests", "stripe"}, said.text
     assert {"dead", "handlers"} <= said.warnings
     assert "gone.handler (1)" in said.of("handlers")[0]["found"]
     [rejected] = said.of("rejected requests")
     assert rejected["found"].startswith("slack: signature_mismatch, 37 in the last hour")
     assert rejected["fix"].startswith("set SLACK_SIGNING_SECRET to the secret")
-    assert "signed with the newest secret 3, secret 2 1" in said.of("secrets stripe")[1]["found"]
+    assert "asked about 1 event," in said.of("stripe")[0]["found"]
+    assert "signed with the newest secret 4, secret 2 1" in said.of("secrets stripe")[1]["found"]
 
 
 def rejection(now: float) -> dict[str, Any]:

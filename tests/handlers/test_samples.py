@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +22,7 @@ from cli.sample import (
     list_samples,
     load_sample,
 )
+from handlers.errors import RetryLater
 from ledger.event import FORM, JSON, read_payload
 from tests.handlers.desk import Desk
 
@@ -87,7 +89,9 @@ def api_version(type_: str) -> object:
 
 @pytest.mark.parametrize(("source", "type_"), ALL)
 def test_every_sample_passes_the_handlers_that_want_it(desk: Desk, source: str, type_: str) -> None:
-    desk.deliver(fresh(source, type_), source=source, type_=type_)
+    # A thin event waits for its twin, where Stripe cannot be asked.
+    with pytest.raises(RetryLater) if type_.startswith("v1.") else nullcontext():
+        desk.deliver(fresh(source, type_), source=source, type_=type_)
 
 
 @pytest.mark.parametrize(("source", "type_"), ALL)

@@ -13,7 +13,7 @@ from handlers.errors import GiveUp
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.router import Router
 from tests.engines import DESK_ON_SQLITE
-from tests.handlers.desk import Desk, open_desk, sample
+from tests.handlers.desk import Desk, open_desk
 
 PI, CHARGE, REFUND, DISPUTE = "pi_1", "ch_1", "re_1", "du_1"
 Payload = dict[str, Any]
@@ -250,7 +250,3 @@ def test_the_reason_for_giving_up_does_not_repeat_what_was_sent(desk: Desk) -> N
 def test_an_event_of_unknown_mode_is_given_up(desk: Desk) -> None:
     with pytest.raises(GiveUp, match="real money"):
         desk.deliver({**intent(1, "created", 0, status="processing"), "livemode": None})
-
-
-def test_thin_events_have_no_handler_yet(router: Router) -> None:
-    assert router.matching("stripe", sample("v1.charge.dispute.created")["type"]) == ()
