@@ -21,7 +21,9 @@ from ledger.store import Ledger
 from ledger.tables import deliveries, effects, events, requests, rhythms
 from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
-from workers.watchman import INTERVAL_S, RETELL_S, SAME_EPISODE_S, TELL_ANEW_S, Watchman
+from workers.course import RETELL_S, SAME_EPISODE_S, TELL_ANEW_S, follow
+from workers.sight import Sight
+from workers.watchman import INTERVAL_S, Watchman
 
 CHANNELS = Channels(finance="#finance", engineering="#engineering")
 DAY_S = 86_400
@@ -314,3 +316,30 @@ def test_a_gap_that_was_there_twice_is_usual(steps: list[float]) -> None:
         rhythm = rhythm.heard(number, at, seen_since=0)
     assert rhythm.longest_usual_s >= 3 * DAY_S
     assert not rhythm.is_silent(WatchRule(), now=at + 4 * 3 * DAY_S, seen_since=0)
+
+
+LOOKS = st.lists(
+    st.tuples(st.floats(-2 * DAY_S, 2 * DAY_S) | st.just(INTERVAL_S), st.booleans(), st.booleans(), st.integers(1, 5)),
+    max_size=40,
+)
+
+
+@given(LOOKS)
+def test_whatever_is_seen_and_whatever_clocks_do_an_alarm_opens_when_it_is_bad_and_closes_when_it_is_well(
+    looks: list[tuple[float, bool, bool, int]],
+) -> None:
+    now, known, opened = float(MIDNIGHT), None, 0
+    for passed_s, bad, well, count in looks:
+        now += passed_s
+        sight = Sight(name="dead_deliveries", opens=bad, heals=well and not bad, count=count, facts={"n": count})
+        for after in follow(known, sight, now):
+            was_open = known is not None and known.is_open
+            assert known is None or (after.episode, after.step) > (known.episode, known.step)
+            assert not after.is_open or was_open or bad
+            assert after.is_open or (was_open and well)
+            assert after.facts["until"] is None or after.facts["until"] >= after.facts["since"]
+            assert after.facts["peak"] >= after.facts["count"]
+            opened += int(after.episode != (0 if known is None else known.episode))
+            known = after
+        assert known is None or not bad or known.is_open
+    assert known is None or known.episode == opened
