@@ -231,7 +231,8 @@ def _replay(
 
 def _why_nothing(found: View) -> str:
     if found["payload_pruned"]:
-        return f"the payload of {count(found['payload_pruned'], 'event')} was pruned, and a handler cannot run without it"
+        pruned = count(found["payload_pruned"], "event")
+        return f"the payload of {pruned} was pruned, and a handler cannot run without it"
     if found.get("waiting"):
         verb = "waits" if found["waiting"] == 1 else "wait"
         return f"{count(found['waiting'], 'delivery')} {verb} or run already"
