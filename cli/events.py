@@ -23,8 +23,11 @@ from cli.options import (
     Type,
     Until,
 )
+from cli.remote.api import is_remote, open_api
+from cli.remote.looking import get_event as get_remote_event
+from cli.remote.looking import tail as tail_remote
 from cli.show import Column, View, long_time, print_json, write_bytes
-from cli.tail import tail
+from cli.tail import print_events, tail
 from ledger.event import EventState
 
 if TYPE_CHECKING:
@@ -137,10 +140,16 @@ def get_event(
 
     if raw and as_json:
         raise typer.BadParameter("--raw and --json exclude each other")
-    with reading(os.environ) as db:
-        event_id = views.find_event(db, event)
-        view = views.get_event(db, event_id) if event_id is not None else None
-        body = views.get_body(db, event_id) if event_id is not None else None
+    view: View | None
+    if is_remote(os.environ):
+        view, body = get_remote_event(open_api(os.environ), event, with_body=raw or not as_json)
+        if raw and body is None and not view["payload_pruned_at"]:
+            raise NotDone("this needs a token with the scope payload")
+    else:
+        with reading(os.environ) as db:
+            event_id = views.find_event(db, event)
+            view = views.get_event(db, event_id) if event_id is not None else None
+            body = views.get_body(db, event_id) if event_id is not None else None
     if view is None:
         raise NotDone(f"there is no event {event or repr(event)}")
     if raw:
@@ -176,8 +185,12 @@ def tail_events(
     """
     from ledger.views import Filter
 
+    wanted = Filter(source=source, type=type_, handler=handler, account=account, since=since)
+    if is_remote(os.environ):
+        tail_remote(open_api(os.environ), wanted, print_json if as_json else print_events)
+        return
     with open_ledger(os.environ) as ledger:
-        tail(ledger, Filter(source=source, type=type_, handler=handler, account=account, since=since), as_json=as_json)
+        tail(ledger, wanted, as_json=as_json)
 
 
 def _with_handlers(view: View) -> View:

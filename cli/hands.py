@@ -8,12 +8,13 @@ import getpass
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli.errors import Disconnected, NotDone
 from cli.ledger_door import open_ledger
+from cli.remote.api import is_remote, open_api
 from ledger.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class Hands(Protocol):
     def advance(self, replay_id: int, *, limit: int) -> "Step":
         """Set the next items of a replay going."""
 
+    def list_replays(self, *, limit: int) -> list[View]:
+        """List replays, newest first."""
+
+    def get_replay(self, replay_id: int) -> View:
+        """Give one replay, with what became of its items."""
+
     def find_events(self, choice: "Choice") -> tuple[View, list[int]]:
         """Say what events these are, and their ids, oldest first."""
 
@@ -88,12 +95,18 @@ class Hands(Protocol):
 
 @contextmanager
 def open_hands(environ: Mapping[str, str]) -> Iterator[Hands]:
-    """Open the ledger that this environment names.
+    """Open the ledger that this environment names, or the API of the service that it names.
 
     Raises:
         NotDone: there is none, or it does not answer.
 
     """
+    if is_remote(environ):
+        from cli.remote.hands import RemoteHands
+
+        with closing(open_api(environ)) as api:
+            yield RemoteHands(api)
+        return
     with open_ledger(environ) as ledger:
         yield LocalHands(ledger, environ)
 
@@ -168,6 +181,23 @@ class LocalHands:
                 return replays.advance(db, replay_id, limit=limit, now=time.time())
         except LookupError:
             raise NotDone(f"there is no replay {replay_id}") from None
+
+    def list_replays(self, *, limit: int) -> list[View]:
+        """List replays, newest first."""
+        from ledger import replays
+
+        with self._ledger.read() as db:
+            return replays.list_replays(db, limit=limit)
+
+    def get_replay(self, replay_id: int) -> View:
+        """Give one replay, with what became of its items."""
+        from ledger import replays
+
+        with self._ledger.read() as db:
+            view = replays.get_replay(db, replay_id)
+        if view is None:
+            raise NotDone(f"there is no replay {replay_id}")
+        return view
 
     def find_events(self, choice: "Choice") -> tuple[View, list[int]]:
         """Say what events these are, and their ids, oldest first."""

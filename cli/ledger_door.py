@@ -55,6 +55,8 @@ def open_ledger(environ: Mapping[str, str]) -> Iterator["Ledger"]:
     """
     from ledger.store import Ledger
 
+    if environ.get("HOOKLINE_URL", "").strip():
+        raise NotDone("this command works on the ledger itself, not over HTTP: unset HOOKLINE_URL, and no --url")
     engine = _engine(environ)
     _require_file(engine)
     with _explained(engine):

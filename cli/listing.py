@@ -3,12 +3,14 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cli.errors import NotDone
 from cli.ledger_door import open_ledger
 from cli.moment import check_window
+from cli.remote.api import Api, is_remote, open_api
 from cli.show import Column, View, note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ def show_list(
     from ledger.views import within_a_day  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
     check_window(wanted.since, wanted.until)
+    if is_remote(environ):
+        _show_remote(open_api(environ), listing, wanted, before=before, as_json=as_json)
+        return
     with open_ledger(environ) as ledger:
         if before is not None:
             wanted = replace(wanted, before=_find(ledger, listing, before))
@@ -79,6 +84,21 @@ def show_list(
             note(f"{these} of the last 24 h; there are older ones: --since 7d or --since all shows them")
         elif not (shown or as_json):
             note(f"no {listing.what} match")
+
+
+def _show_remote(api: Api, listing: Listing, wanted: "Filter", *, before: str | None, as_json: bool) -> None:
+    """Print the same over the HTTP API, which bounds it in the same way."""
+    from cli.remote.looking import pages  # noqa: PLC0415  # see above
+
+    shown = 0
+    with closing(api):
+        for views, more in pages(api, listing.what.split()[-1], wanted, before):
+            _print_page(listing, views, as_json=as_json, head=not shown)
+            shown += len(views)
+            if more and shown == wanted.limit:
+                note(f"there are more: --before {views[-1]['id']} shows the next ones, --limit more at once")
+    if not (shown or as_json):
+        note(f"no {listing.what} match")
 
 
 def _find(ledger: "Ledger", listing: Listing, before: str) -> "Position":

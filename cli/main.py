@@ -3,12 +3,14 @@
 import gc
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from cli import (
     again,
     alerts,
+    audit,
     deliveries,
     events,
     ledger_door,
@@ -19,12 +21,14 @@ from cli import (
     requests,
     sources,
     stats,
+    tokens,
     trigger,
 )
 from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
 from cli.listen import command as listen_command
 from cli.options import Json
+from cli.remote.api import TOKEN, URL
 from cli.show import note, print_json, write
 from cli.verify import command as verify_command
 from config.errors import ConfigError
@@ -40,7 +44,15 @@ app = typer.Typer(
 
 
 @app.callback()
-def hookline() -> None:
+def hookline(
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Work on a service elsewhere, over its HTTP API. [HOOKLINE_URL]"),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="A token of that service. [HOOKLINE_TOKEN, which no list shows]")
+    ] = None,
+) -> None:
     """Verified webhooks in, payments and notifications out, nothing lost in between.
 
     Start with this, and leave it running:
@@ -61,6 +73,8 @@ def hookline() -> None:
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
     """
+    # The commands, and what they start, read it where everything else is that says which service is meant.
+    os.environ.update({name: value for name, value in ((URL, url), (TOKEN, token)) if value is not None})
 
 
 @app.command()
@@ -133,6 +147,8 @@ app.command()(prune.prune)
 app.command()(verify_command.verify)
 app.command("forward")(forward_command.forward_events)
 app.command()(listen_command.listen)
+app.add_typer(tokens.tokens_app, name="tokens")
+app.add_typer(audit.audit_app, name="audit")
 
 
 def main() -> None:

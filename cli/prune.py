@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import NotDone
+from cli.hands import by_whoever
 from cli.ledger_door import open_ledger
 from cli.moment import AGO, UNIT_S
 from cli.options import Json
@@ -126,6 +127,7 @@ def _ask(ledger: "Ledger", ages: "Ages") -> None:
 
 
 def _prune(ledger: "Ledger", ages: "Ages", *, as_json: bool) -> None:
+    from ledger import audit
     from ledger import prune as retention
 
     stopping = threading.Event()
@@ -133,6 +135,10 @@ def _prune(ledger: "Ledger", ages: "Ages", *, as_json: bool) -> None:
         signal.signal(number, lambda *_: stopping.set())
     began = time.monotonic()
     done = retention.prune(ledger, ages, stopping=stopping, said=_Progress().say)
+    if done.deleted or done.emptied:
+        with ledger.write() as db:
+            what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
+            audit.record(db, by_whoever(), "prune", now=time.time(), **what)
     if as_json:
         print_json([_view(done, dry_run=False) | {"interrupted": stopping.is_set()}])
     else:

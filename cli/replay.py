@@ -195,8 +195,9 @@ def _send(hands: Hands, choice: "Choice", sending: Sending, asking: Asking) -> N
 def _rehearse(hands: Hands, choice: "Choice", *, again: bool, as_json: bool) -> None:
     failed = 0
     plan = hands.plan_replay(choice)
+    rehearsed = hands.rehearse(plan, again=again)
     show("replay", plan.preview, as_json=as_json)
-    for each in hands.rehearse(plan, again=again):
+    for each in rehearsed:
         failed += each["outcome"] == "failed"
         if as_json:
             print_json([each])
@@ -231,8 +232,8 @@ def _replay(
 
 def _why_nothing(found: View) -> str:
     if found["payload_pruned"]:
-        pruned = count(found["payload_pruned"], "event")
-        return f"the payload of {pruned} was pruned, and a handler cannot run without it"
+        what = "a handler cannot run without it" if "deliveries_to_run" in found else "nothing else can be sent"
+        return f"the payload of {count(found['payload_pruned'], 'event')} was pruned, and {what}"
     if found.get("waiting"):
         verb = "waits" if found["waiting"] == 1 else "wait"
         return f"{count(found['waiting'], 'delivery')} {verb} or run already"

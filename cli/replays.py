@@ -5,12 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import NotDone
-from cli.ledger_door import reading
+from cli.hands import open_hands
 from cli.options import DEFAULT_LIMIT, Json, Limit
 from cli.show import Column, clean, long_time, print_json, print_table, write
-
-# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
 COLUMNS = (
     Column("id"),
@@ -33,10 +30,8 @@ def list_replays(limit: Limit = DEFAULT_LIMIT, as_json: Json = False) -> None:
       hookline replays list
       hookline replay --resume 7          go on with one that is unfinished
     """
-    from ledger import replays
-
-    with reading(os.environ) as db:
-        found = replays.list_replays(db, limit=limit)
+    with open_hands(os.environ) as hands:
+        found = hands.list_replays(limit=limit)
     if as_json:
         print_json(found)
     else:
@@ -54,12 +49,8 @@ def get_replay(
       hookline replays get 7
       hookline replays get 7 --json
     """
-    from ledger import replays
-
-    with reading(os.environ) as db:
-        view = replays.get_replay(db, replay)
-    if view is None:
-        raise NotDone(f"there is no replay {replay}")
+    with open_hands(os.environ) as hands:
+        view = hands.get_replay(replay)
     if as_json:
         print_json([view])
         return

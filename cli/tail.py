@@ -28,7 +28,7 @@ def tail(ledger: "Ledger", wanted: "Filter", *, as_json: bool) -> None:
     ending = _Ending()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ending)
-    follower = Follower(ledger, wanted, print_json if as_json else _print_lines)
+    follower = Follower(ledger, wanted, print_json if as_json else print_events)
     try:
         follower.start()
         while not ending.asked_for:
@@ -102,7 +102,8 @@ class Follower:
         self._silent = False
 
 
-def _print_lines(events: Sequence[View]) -> None:
+def print_events(events: Sequence[View]) -> None:
+    """Print a line for each event."""
     width = terminal_width()
     for view in events:
         head = f"{short_time(view['received_at'])}  {view['id']:>5}  {view['source']:<{SOURCE_CHARS}} "

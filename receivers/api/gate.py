@@ -23,7 +23,7 @@ PREFIX = "/api/"
 MAX_BODY_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 10.0
 
-MAX_AT_ONCE = 4
+MAX_AT_ONCE = 2
 # Requests that are worked on. Webhooks come first: every thread takes its share of the one interpreter from them.
 
 BEARER = "hookline.bearer"

@@ -70,7 +70,9 @@ class Looking:
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
         )
         bounded = asked.state not in FEW and asked.external_id is None
-        page = self._page(views.page_of_events, wanted, asked.before, views.position_of_event, bounded=bounded)
+        page = self._page(
+            "events", views.page_of_events, wanted, asked.before, views.position_of_event, bounded=bounded
+        )
         return _told("events", page)
 
     def deliveries(self, asked: Annotated[shapes.DeliveriesAsked, Query()]) -> Response:
@@ -79,12 +81,16 @@ class Looking:
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
         )
         bounded = asked.state in OVER and asked.external_id is None
-        page = self._page(views.page_of_deliveries, wanted, asked.before, views.position_of_delivery, bounded=bounded)
+        page = self._page(
+            "deliveries", views.page_of_deliveries, wanted, asked.before, views.position_of_delivery, bounded=bounded
+        )
         return _told("deliveries", page)
 
     def requests(self, asked: Annotated[shapes.RequestsAsked, Query()], request: Request) -> Response:
         """List rejected requests, newest first; their headers only with the scope `payload`."""
-        page = self._page(views.page_of_requests, asked.filter(), asked.before, views.position_of_request)
+        page = self._page(
+            "rejected requests", views.page_of_requests, asked.filter(), asked.before, views.position_of_request
+        )
         return _told("requests", Page([_as_seen_by(request, view) for view in page.views], page.next))
 
     def event(self, event: Address, request: Request) -> Response:
@@ -138,6 +144,7 @@ class Looking:
 
     def _page(
         self,
+        what: str,
         page: Callable[[Connection, Filter], Page],
         wanted: Filter,
         before: int | None,
@@ -149,7 +156,7 @@ class Looking:
             if before is not None:
                 position = find(db, before)
                 if position is None:
-                    raise Refused(HTTPStatus.NOT_FOUND, f"before: there is no {before} in this list.")
+                    raise Refused(HTTPStatus.NOT_FOUND, f"before: there is no {before} among the {what}.")
                 wanted = replace(wanted, before=position)
             return page(db, views.within_a_day(wanted, now=time.time()) if bounded else wanted)
 

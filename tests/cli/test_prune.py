@@ -57,6 +57,8 @@ def test_what_was_pruned_is_said_wherever_it_is_asked_for(shell: Shell, ledger: 
     fill(ledger)
     [said] = shell.objects("prune", "--yes")
     assert (said["events_deleted"], said["payloads_emptied"], said["interrupted"]) == (1, 1, False)
+    [entry] = shell.objects("audit", "list")
+    assert (entry["action"], entry["detail"]) == ("prune", {"events_deleted": 1, "payloads_emptied": 1})
 
     [event] = shell.objects("events", "get", "evt_middling")
     assert event["payload_pruned_at"] is not None

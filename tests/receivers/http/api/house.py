@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -40,9 +39,9 @@ class House:
         return token
 
     def ask(
-        self, method: str, path: str, token: str | None = None, *, params: Mapping[str, Any] | None = None, **body: Any
+        self, method: str, path: str, token: str | None = None, *, params: Any = None, **body: Any
     ) -> httpx.Response:
         """Ask the API something; what is sent is JSON."""
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        sent = {"json": body} if method == "POST" else {}
-        return self.server.http.request(method, f"{API}{path}", headers=headers, params=params, **sent)
+        sent = body if method == "POST" else None
+        return self.server.http.request(method, f"{API}{path}", headers=headers, params=params, json=sent)

@@ -1,0 +1,1 @@
+"""The commands against a service elsewhere, over its HTTP API."""

@@ -1,0 +1,90 @@
+"""Lists, single events and the tail of a service elsewhere, for the commands that show them."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from cli.errors import Disconnected, NotDone
+from cli.listen.stream import position_at, unseen
+from cli.remote.api import Api, View, place
+from cli.remote.hands import RemoteHands, fields
+from cli.show import note
+
+if TYPE_CHECKING:
+    from ledger.views import Filter
+
+PAGE = 500
+INTERVAL_S = 1.0
+
+
+def pages(api: Api, what: str, wanted: "Filter", before: str | None) -> Iterator[tuple[list[View], bool]]:
+    """Give a list page by page, and of each whether there is more; as many rows as `wanted.limit`."""
+    left = wanted.limit or 0
+    asked = fields(wanted)
+    if what == "requests":
+        asked = {"source": asked["source"], "reason": asked["state"], "since": asked["since"], "until": asked["until"]}
+    while left:
+        told = api.get(f"/{what}", **{**asked, "limit": min(left, PAGE), "before": before})
+        views = told[what]
+        left -= len(views)
+        before = told["next"]
+        yield views, before is not None
+        if before is None:
+            return
+
+
+def get_event(api: Api, address: str, *, with_body: bool) -> tuple[View, bytes | None]:
+    """Give one event, and its body if it is wanted, there, and the token lets us.
+
+    Raises:
+        NotDone: there is no such event, or the service refuses.
+
+    """
+    with closing(api):
+        view = api.get(f"/events/{place(address)}") if address else None
+        if view is None:
+            raise NotDone("there is no event ''")
+        allowed = "headers" in view
+        body = api.raw(f"/events/{view['id']}/raw") if with_body and allowed and not view["payload_pruned_at"] else None
+    view.setdefault("headers", {})  # a token without the scope payload is not shown them
+    return view, body
+
+
+def tail(api: Api, wanted: "Filter", show: Callable[[Sequence[View]], None]) -> None:
+    """Show events that match as they come in, until Ctrl-C or SIGTERM. `wanted.since`: those since then first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hands = RemoteHands(api)
+    try:
+        position = position_at(hands, since=wanted.since)
+        silent = False
+        while True:
+            try:
+                new = unseen(hands, position)
+            except Disconnected as error:
+                if not silent:
+                    note(f"{error}: waiting for it")
+                silent = True
+                time.sleep(INTERVAL_S)
+                continue
+            if silent:
+                note(f"{api.url} answers again: {'this came in meanwhile' if new else 'nothing was missed'}")
+                silent = False
+            show([view for view in new if _matches(view, wanted)])
+            for view in new:
+                position.mark(view["id"])
+            if not new:
+                time.sleep(INTERVAL_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _matches(view: View, wanted: "Filter") -> bool:
+    return (
+        wanted.source in (None, view["source"])
+        and wanted.account in (None, view["account"])
+        and fnmatchcase(view["type"], (wanted.type or "*").replace("[", "[[]").replace("?", "[?]"))
+        and (wanted.handler is None or wanted.handler in {each["handler"] for each in view["deliveries"]})
+    )
