@@ -28,12 +28,16 @@ COLUMNS = (
 
 OVER = (DeliveryState.DONE, DeliveryState.DEAD, DeliveryState.DISMISSED)
 
-deliveries_app = typer.Typer(no_args_is_help=True, help="Look at what handlers make of the events.")
+deliveries_app = typer.Typer(no_args_is_help=True)
 
 
 @deliveries_app.callback()
 def _deliveries() -> None:
-    """Look at what handlers make of the events."""  # with a callback, `list` stays a command of its own
+    """Look at what handlers make of the events.
+
+    Examples:
+      hookline deliveries list --state dead
+    """  # with a callback, `list` stays a command of its own
 
 
 @deliveries_app.command("list")

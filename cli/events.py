@@ -47,7 +47,18 @@ COLUMNS = (
     Column("external_id", elastic=True),
 )
 
-events_app = typer.Typer(no_args_is_help=True, help="Look at what providers sent, and what became of it.")
+events_app = typer.Typer(no_args_is_help=True)
+
+
+@events_app.callback()
+def _events() -> None:
+    """Look at what providers sent, and what became of it.
+
+    Examples:
+      hookline events list --source stripe
+      hookline events get evt_1Q
+      hookline events tail
+    """
 
 
 @events_app.command("list")

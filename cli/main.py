@@ -62,11 +62,12 @@ def hookline(
       hookline trigger stripe charge.dispute.created    send a signed sample
       hookline events list                              see what came in
       hookline events get 1                             see what became of it
+      hookline stats                                    how much, and how fast
       hookline deliveries list --state dead             see what needs a person
       hookline retry --handler notifications.dispute    run what is dead again
       hookline replay 1                                 run what is done again
       hookline payments summary --since 24h             see what became of money
-      hookline dismiss 17 --reason 'test data'          call off what does not matter
+      hookline dismiss 17 --reason 'test data'          call it off
       hookline alerts preview 1                         see what it would post to Slack
 
     Every command has a --help with examples. Exit status: 0 done, 1 something

@@ -1,7 +1,6 @@
 """Look at the book: payments and all that belongs to them, as Stripe's events tell of them."""
 
 import os
-import sys
 import time
 from dataclasses import asdict
 from enum import StrEnum
@@ -12,7 +11,7 @@ import typer
 from cli.errors import NotDone
 from cli.ledger_door import reading
 from cli.moment import check_window, parse_moment
-from cli.options import DEFAULT_LIMIT, WHEN, Json, Limit
+from cli.options import DEFAULT_LIMIT, WHEN, Json
 from cli.payments_page import print_object, print_summary
 from cli.show import Column, View, note, print_json, print_table
 from ledger.schedule import DAY_S
@@ -32,6 +31,10 @@ COLUMNS = (
     Column("mode", extra=True),
     Column("id", elastic=True),
 )
+
+
+MAX_LIMIT = 10_000
+# A list is read into memory whole, and sorted: it is of four tables.
 
 
 class Mode(StrEnum):
@@ -64,7 +67,9 @@ def list_payments(
     mode: ItsMode = None,
     since: Happened = None,
     until: HappenedBefore = None,
-    limit: Limit = DEFAULT_LIMIT,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MAX_LIMIT, metavar="N", help=f"The most rows to show, up to {MAX_LIMIT:,}.")
+    ] = DEFAULT_LIMIT,
     as_json: Json = False,
 ) -> None:
     """List what the book keeps, the latest first: one line an object, as it stands now.
@@ -91,16 +96,17 @@ def list_payments(
         livemode=_livemode(mode),
         since=since,
         until=until,
-        limit=limit,
+        limit=limit + 1,
     )
     with reading(os.environ) as db:
-        found = views.list_objects(db, wanted)
+        seen = views.list_objects(db, wanted)
+    found = seen[:limit]
     if as_json:
         print_json(found)
     else:
         print_table([_for_people(view) for view in found], COLUMNS, nothing="nothing in the book matches")
-        if len(found) == limit and sys.stdout.isatty():
-            note(f"the newest {limit}; --limit shows more, --since and --until other times")
+    if len(seen) > limit:
+        note("there are more: --limit shows more at once, --since and --until other times")
 
 
 @payments_app.command("get")

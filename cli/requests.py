@@ -24,12 +24,16 @@ COLUMNS = (
     Column("path", elastic=True),
 )
 
-requests_app = typer.Typer(no_args_is_help=True, help="Look at requests that were rejected, and why.")
+requests_app = typer.Typer(no_args_is_help=True)
 
 
 @requests_app.callback()
 def _requests() -> None:
-    """Look at requests that were rejected, and why."""  # with a callback, `list` stays a command of its own
+    """Look at requests that were rejected, and why.
+
+    Examples:
+      hookline requests list --rejected
+    """  # with a callback, `list` stays a command of its own
 
 
 @requests_app.command("list")

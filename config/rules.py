@@ -38,7 +38,9 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
 }
 # Every kind of alert: which team reads it, and how bad it is.
 
-DEFAULT_FOLD_AT = 10
+FOLD_AT: Mapping[Severity, int] = {"critical": 20, "warning": 10, "info": 10}
+# How many alike become one message, unless the rule says so. With a message a second, ten keep a channel busy for ten
+# seconds; what is critical has a deadline and buttons of its own, so it is worth waiting for a little longer.
 
 MENTION = re.compile(r"<!(?:channel|here)>|<@[UW][A-Z0-9]{2,20}>|<!subteam\^S[A-Z0-9]{2,20}>", re.ASCII)
 CHANNEL = re.compile(r"#[^\s<>&#]{1,80}|[CGD][A-Z0-9]{5,20}")
@@ -60,7 +62,7 @@ class _Rule(_Table):
     channel: str | None = None
     mention: str | None = None
     severity: Severity | None = None
-    fold_at: int = Field(default=DEFAULT_FOLD_AT, ge=2, le=1_000)
+    fold_at: int | None = Field(default=None, ge=2, le=1_000)
     at_least: dict[str, int | str] = Field(default_factory=dict)
 
     @field_validator("channel")
@@ -366,7 +368,7 @@ def _rule(kind: str, said: _Rule, channels: Mapping[str, str]) -> Rule:
         channel=said.channel or channels[team],
         mention=said.mention,
         severity=said.severity or severity,
-        fold_at=said.fold_at,
+        fold_at=said.fold_at or FOLD_AT[said.severity or severity],
         at_least={currency: _amount(amount) for currency, amount in said.at_least.items()},
     )
 

@@ -20,9 +20,13 @@ REST_S = 1.0
 LEASE_S = 25.0
 # How long a channel belongs to a sender that never comes back. Longer than `workers.send` lets a call take.
 
-STORM_QUIET_S = 60.0
+STORM_QUIET_S = 300.0
 STORM_LONGEST_S = 1_800.0
 # After so much quiet, or so long, what comes next is told anew, further down in the channel.
+
+TRICKLE_S = 600.0
+TRICKLE_AMONG = 300
+# What comes one by one, but so many times in ten minutes, is a storm as well; looked for among the newest effects.
 
 RETELL_S = 5.0
 # How often the message of a storm is brought up to date. chat.update is for about fifty calls a minute.
@@ -224,10 +228,36 @@ def _folds(db: Connection, first: Row[Any], now: float) -> bool:
         return False
     storm = _storm(db, first, now)
     if storm is None:
-        if first.fold_at is None or len(_alike(db, first, now, limit=first.fold_at)) < first.fold_at:
+        if first.fold_at is None or not (_waits_much(db, first, now) or _trickles(db, first, now)):
             return False
         storm = _begin(db, first, now)
     return _absorb(db, first, storm, now)
+
+
+def _waits_much(db: Connection, first: Row[Any], now: float) -> bool:
+    return bool(len(_alike(db, first, now, limit=first.fold_at)) >= first.fold_at)
+
+
+def _trickles(db: Connection, first: Row[Any], now: float) -> bool:
+    """Say whether much like it was told one by one. A case is not of this kind: it has a message to be worked with."""
+    columns = (
+        effects.c.key,
+        effects.c.channel,
+        effects.c.alike,
+        effects.c.ts,
+        effects.c.folded_into,
+        effects.c.planned_at,
+    )
+    newest = select(*columns).order_by(effects.c.id.desc()).limit(TRICKLE_AMONG).subquery()
+    told = select(func.count()).where(
+        newest.c.channel == first.channel,
+        newest.c.alike == first.alike,
+        newest.c.folded_into.is_(None),
+        newest.c.ts.is_not(None),
+        newest.c.planned_at >= now - TRICKLE_S,
+        ~exists().where(cases.c.key == newest.c.key),
+    )
+    return bool(db.execute(told).scalar_one() >= first.fold_at)
 
 
 def _alike(db: Connection, first: Row[Any], now: float, *, limit: int | None = None) -> list[int]:

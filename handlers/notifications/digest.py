@@ -13,13 +13,13 @@ from babel.dates import format_date
 from sqlalchemy import Connection, select
 
 from handlers.context import Context
-from handlers.notifications import blocks
+from handlers.notifications import blocks, reasons
 from handlers.notifications.blocks import Block
 from handlers.notifications.durations import DAY_S, HOUR_S, in_words
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.storm import NAMES
 from handlers.payments.money import display
-from handlers.payments.summary import Money, Sum, summarise
+from handlers.payments.summary import Money, Sum, Summary, summarise
 from handlers.router import handler
 from ledger.event import Event
 from ledger.own import SOURCE
@@ -30,6 +30,7 @@ TYPE = "hookline.digest"
 
 MOST_CURRENCIES = 12
 MOST_KINDS = 10
+MOST_REASONS = 5
 
 DUE_SOON_S = 48 * HOUR_S
 WEEK_S = 7 * DAY_S
@@ -61,12 +62,14 @@ def digest(event: Event, ctx: Context) -> None:
 def gather(db: Connection, *, day: date, zone: ZoneInfo, due_at: float, now: float) -> dict[str, Any]:
     """Gather the figures of one day on a zone's clocks, which may have 23 or 25 hours. JSON."""
     begin, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-    before = midnight(day - timedelta(days=1), zone)
+    that_day = summarise(db, since=begin, until=end)
+    day_before = summarise(db, since=midnight(day - timedelta(days=1), zone), until=begin)
     return {
         "day": day.isoformat(),
         "zone": zone.key,
         "late_s": int(now - due_at),
-        "money": list(_money(db, before, begin, end)),
+        "money": list(_money(that_day, day_before)),
+        "failed_for": [[each.code, each.count] for each in that_day.failure_codes[:MOST_REASONS]],
         "cases": list(_open_cases(db, now)),
         "events": asdict(tally(db, since=begin, until=end)),
     }
@@ -77,8 +80,7 @@ def midnight(day: date, zone: ZoneInfo) -> float:
     return datetime.combine(day, time(0), zone).timestamp()
 
 
-def _money(db: Connection, before: float, begin: float, end: float) -> Iterator[dict[str, Any]]:
-    that_day, day_before = summarise(db, since=begin, until=end), summarise(db, since=before, until=begin)
+def _money(that_day: Summary, day_before: Summary) -> Iterator[dict[str, Any]]:
     currencies = {each.currency for each in (*that_day.by_currency, *day_before.by_currency)}
     for currency in sorted(currencies):
         yield {
@@ -120,6 +122,8 @@ def message(facts: Facts, event: Event) -> dict[str, Any]:
     if len(currencies) > MOST_CURRENCIES:
         more = len(currencies) - MOST_CURRENCIES
         laid_out.append(blocks.context(f"{more} more currencies: hookline payments summary"))
+    if facts["failed_for"]:
+        laid_out.append(blocks.mrkdwn_section(f"*Failed mostly for*\n{_reasons(facts['failed_for'])}"))
     laid_out.append(blocks.mrkdwn_section("\n".join(["*Open cases*", *_case_lines(facts["cases"])])))
     laid_out.append(blocks.mrkdwn_section(f"*Completeness*\n{_completeness(facts['events'])}"))
     laid_out.append(blocks.context(*_small_print(facts, event)))
@@ -148,6 +152,10 @@ def _compared(now: Sum, before: Sum, code: str) -> str:
 def _percent(now: int, before: int) -> str:
     percent = round(100 * (now - before) / before)
     return f"{'+' if percent > 0 else '±' if percent == 0 else '−'}{abs(percent):,} %"  # noqa: RUF001  # a minus sign
+
+
+def _reasons(counts: Sequence[Sequence[Any]]) -> str:
+    return ", ".join(f"{mrkdwn(reasons.in_words(code, reasons.DECLINES))} ({count:,})" for code, count in counts)
 
 
 def _case_lines(kinds: Sequence[Facts]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from config.rules import MENTION
 from handlers.notifications.blocks import MAX_SECTION_CHARS, Block, context, header, link, mrkdwn_section
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.reasons import CODE
@@ -28,6 +29,7 @@ NAMES: Mapping[str, str] = {
     "vulnerable_dependency": "vulnerable dependencies",
     "health": "complaints about Hookline itself",
 }
+# Of several; where there is only one so far, its name is the kind's own.
 
 LISTED = 40
 # With a section each, which only the longest names need, they fit into a message.
@@ -55,7 +57,7 @@ def render_storm(db: Connection, effect: Effect) -> Effect:
     root = _id_of(db, effect.key.removesuffix(LIST)) if is_list else effect.id
     alike = str(effect.message["storm"])
     total = add_up(db, root)
-    message = _list(db, root, total, alike) if is_list else _summary(total, alike)
+    message = _list(db, root, total, alike) if is_list else _summary(total, alike, _call(db, root))
     message = {**message, "storm": alike}
     db.execute(
         update(effects).where(effects.c.id == effect.id).values(message=write_message(message, for_us_only=True))
@@ -86,9 +88,15 @@ def add_up(db: Connection, root: int) -> Total:
     )
 
 
+def counted(count: int, kind: str) -> str:
+    """Say how many of a kind: `1 failed payment`, `214 failed payments`."""
+    one, several = kind.replace("_", " "), NAMES.get(kind, "alerts")
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def sentence(total: Total, kind: str) -> str:
     """Say it in one line: `214 failed payments, 38 customers, €12,480.00 and $9,310.50; top reason …`."""
-    parts = [f"{total.count:,} {NAMES.get(kind, 'alerts')}"]
+    parts = [counted(total.count, kind)]
     if total.customers:
         parts.append(f"{total.customers:,} customer{'' if total.customers == 1 else 's'}")
     if total.sums:
@@ -101,15 +109,24 @@ def sentence(total: Total, kind: str) -> str:
     return f"{text}; top reason {named} {round(100 * count / total.count)} %"
 
 
-def _summary(total: Total, alike: str) -> dict[str, Any]:
+def _summary(total: Total, alike: str, call: str | None) -> dict[str, Any]:
     kind, mode = _read(alike)
     title = f"{mode}{sentence(total, kind)}"
     blocks = [
-        header(f"{mode}{total.count:,} {NAMES.get(kind, 'alerts')}"),
+        header(f"{mode}{counted(total.count, kind)}"),
+        *([mrkdwn_section(call)] if call else []),
         mrkdwn_section(mrkdwn(sentence(total, kind), 600)),
-        context("Many at once, so this is one message. It counts on; the list is in the thread."),
+        context("There were many, so this is one message. It counts on; the list is in the thread."),
     ]
-    return {"text": mrkdwn(title, 600), "blocks": blocks}
+    return {"text": f"{call} {mrkdwn(title, 600)}" if call else mrkdwn(title, 600), "blocks": blocks}
+
+
+def _call(db: Connection, root: int) -> str | None:
+    """Give whom the alerts call, if they call anybody; what strangers wrote cannot look like it, for it is escaped."""
+    mine = select(effects.c.message).where(effects.c.folded_into == root, effects.c.parent.is_(None))
+    first = db.execute(mine.order_by(effects.c.id).limit(1)).scalar()
+    word = "" if first is None else str(read_message(first)["text"]).partition(" ")[0]
+    return word if MENTION.fullmatch(word) else None
 
 
 def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]:
@@ -120,7 +137,7 @@ def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]
     if more > 0:
         shown = f"{len(lines)} are listed, the largest amounts first"
         blocks.append(context(f"{shown}. {more:,} more: hookline alerts folded {root}"))
-    return {"text": f"{mode}The list of {total.count:,} {NAMES.get(kind, 'alerts')}", "blocks": blocks}
+    return {"text": f"{mode}The list of {counted(total.count, kind)}", "blocks": blocks}
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[str]:

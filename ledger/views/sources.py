@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from ledger import own
 from ledger.schedule import DAY_S
 from ledger.tables import events, requests
 from ledger.views.filter import Filter, event_conditions
@@ -25,10 +26,11 @@ def list_sources(db: Connection, known: Collection[str], *, now: float) -> list[
 
 
 def _in_ledger(db: Connection) -> Iterator[str]:
-    """Name the sources that there are events of: a step in the index for each, however many events there are."""
+    """Name the sources that sent events: a step in the index for each, however many events there are."""
     name = db.execute(select(func.min(events.c.source))).scalar()
     while name is not None:
-        yield name
+        if name != own.SOURCE:
+            yield name
         name = db.execute(select(func.min(events.c.source)).where(events.c.source > name)).scalar()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, exists, func, select
 
+from ledger import own
 from ledger.event import DeliveryState, EventState, Trigger
 from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
 from ledger.tables import deliveries, events, requests
@@ -70,8 +71,8 @@ def take_stats(db: Connection, wanted: Filter, *, since: float, until: float) ->
     if not since:
         since = db.execute(select(func.min(events.c.received_at))).scalar() or until
     bounded = Filter(source=wanted.source, type=wanted.type, account=wanted.account, since=since, until=until)
-    types, bucket_s, buckets = _came_in(db, bounded)
-    conditions = event_conditions(bounded)
+    conditions = _asked_for(bounded)
+    types, bucket_s, buckets = _came_in(db, conditions, since, until)
     return Stats(
         since=since,
         until=until,
@@ -85,12 +86,21 @@ def take_stats(db: Connection, wanted: Filter, *, since: float, until: float) ->
     )
 
 
-def _came_in(db: Connection, wanted: Filter) -> tuple[dict[tuple[str, str], int], float, list[int]]:
-    since, until = wanted.since or 0.0, wanted.until or 0.0
+def _asked_for(wanted: Filter) -> list[ColumnElement[bool]]:
+    """Say which events count. What Hookline says of itself did not come in, but where it is asked for by name."""
+    conditions = list(event_conditions(wanted))
+    if wanted.source is None and wanted.type is None:
+        conditions.append(func.coalesce(events.c.source, "") != own.SOURCE)  # not the bare column: see event_conditions
+    return conditions
+
+
+def _came_in(
+    db: Connection, conditions: Sequence[ColumnElement[bool]], since: float, until: float
+) -> tuple[dict[tuple[str, str], int], float, list[int]]:
     bucket_s = next((each for each in BUCKETS_S if until - since < each * MAX_BUCKETS), BUCKETS_S[-1])
     bucket = _whole(db, events.c.received_at / bucket_s)
-    source = func.coalesce(events.c.source, "")  # not the bare column: see event_conditions
-    statement = select(bucket, source, events.c.type, func.count()).where(*event_conditions(wanted))
+    source = func.coalesce(events.c.source, "")  # ditto
+    statement = select(bucket, source, events.c.type, func.count()).where(*conditions)
     types: Counter[tuple[str, str]] = Counter()
     first = int(since // bucket_s)
     counts = [0] * (int(until // bucket_s) - first + 1)

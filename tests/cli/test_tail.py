@@ -12,6 +12,7 @@ import pytest
 from cli.tail import LOOKBACK, Follower
 from ledger.append import Room, append
 from ledger.store import Ledger
+from ledger.tables import events
 from ledger.views import Filter
 from tests.cli.shell import Shell
 from tests.engines import ON_BOTH, ON_POSTGRESQL
@@ -62,16 +63,34 @@ def test_with_json_each_line_is_an_event(shell: Shell, ledger: Ledger) -> None:
         assert (event["id"], event["external_id"], event["state"]) == (2, "evt_new", "pending")
 
 
-def test_a_ledger_that_does_not_answer_for_a_while_is_waited_for(shell: Shell, ledger: Ledger) -> None:
+def test_a_ledger_that_does_not_answer_for_a_while_is_waited_for_and_nothing_is_missed(
+    shell: Shell, ledger: Ledger
+) -> None:
     store(ledger, new_event(key="evt_first"))
     with tailing(shell) as process:
         rename(ledger, "events", "away")
         assert process.stderr is not None
         assert "waiting for it" in process.stderr.readline()
+        columns = ", ".join(
+            column.name for column in events.c if column.name not in ("id", "dedupe_key", "external_id")
+        )
+        with ledger.write() as db:
+            missed = f"SELECT 'evt_missed', 'evt_missed', {columns} FROM away"
+            db.exec_driver_sql(f"INSERT INTO away (dedupe_key, external_id, {columns}) {missed}")
         rename(ledger, "away", "events")
-        assert "answers again" in process.stderr.readline()
+        assert process.stderr.readline() == "the ledger answers again: this came in meanwhile\n"
+        assert "evt_missed" in next_line(process)
         store(ledger, new_event(key="evt_new"))
         assert "evt_new" in next_line(process)
+
+
+def test_what_a_tail_shows_can_be_of_one_handler_or_account(ledger: Ledger) -> None:
+    shown: list[Any] = []
+    tail = follower(ledger, shown, Filter(handler="a.one", account="acct_1"))
+    store(ledger, new_event(handlers=("a.one",), account="acct_1"), new_event(handlers=("a.one",)))
+    store(ledger, new_event(handlers=(), account="acct_1"))
+    tail.show_new()
+    assert [view["account"] for view in shown] == ["acct_1"]
 
 
 def rename(ledger: Ledger, table: str, name: str) -> None:

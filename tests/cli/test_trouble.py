@@ -98,7 +98,18 @@ def test_migrate_makes_a_ledger_says_where_and_can_be_run_again(bare_shell: Shel
     assert stat.S_ISREG(Path(path).stat().st_mode)
 
 
-@pytest.mark.parametrize("words", [("events", "list", "--json"), ("events", "list"), ("events", "get", "1", "--raw")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("events", "list", "--json"),
+        ("events", "list"),
+        ("events", "get", "1"),
+        ("events", "get", "1", "--raw"),
+        ("deliveries", "list"),
+        ("stats",),
+        ("trigger",),
+    ],
+)
 def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger, words: tuple[str, ...]) -> None:
     store(ledger, *(new_event(body=b"x" * 200_000) for _ in range(20)))
     reader, writer = os.pipe()

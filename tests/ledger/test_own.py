@@ -5,6 +5,8 @@ import pytest
 from ledger import own
 from ledger.store import Ledger
 from ledger.views import Filter, list_events
+from ledger.views.sources import list_sources
+from ledger.views.stats import take_stats
 from tests.ledger.making import new_event, store
 
 
@@ -32,3 +34,12 @@ def test_it_is_listed_for_who_asks_for_it_and_not_among_what_was_sent(ledger: Le
     say(ledger, "digest/today")
     assert listed(ledger, Filter()) == ["evt_1"]
     assert listed(ledger, wanted) == ["digest/today"]
+
+
+def test_it_is_no_source_and_counts_as_nothing_that_came_in(ledger: Ledger) -> None:
+    store(ledger, new_event(received_at=1.0, handlers=()))
+    say(ledger, "digest/today")
+    with ledger.read() as db:
+        assert [each["source"] for each in list_sources(db, [], now=2.0)] == ["stripe"]
+        assert take_stats(db, Filter(), since=0.5, until=2.0).events == 1
+        assert take_stats(db, Filter(source=own.SOURCE), since=0.5, until=2.0).events == 1

@@ -17,6 +17,7 @@ from handlers.context import Channels, usual_rules
 from ledger.store import Ledger
 from ledger.tables import deliveries, effects
 from ledger.tally import Tally, tally
+from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
 from workers.digest import INTERVAL_S, DigestRound
 
@@ -48,6 +49,13 @@ def rules(at: str = "08:00", zone: str = BERLIN) -> Rules:
 def moment(text: str) -> float:
     """Read `2026-11-23 07:59` in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+@pytest.fixture(params=[SQLITE])
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, but for what the two databases do in ways of their own."""
+    kind: str = request.param
+    return kind
 
 
 @pytest.fixture
@@ -83,6 +91,7 @@ def messages(ledger: Ledger) -> list[Any]:
         return [json.loads(row.message) for row in db.execute(select(effects.c.message).order_by(effects.c.id))]
 
 
+@ON_BOTH
 def test_it_is_sent_at_its_time_on_its_zones_clocks_and_once(ledger: Ledger, clock: Clock, hire: Hire) -> None:
     first, second = hire(), hire()
     look(clock, first, "2026-11-23 06:59")
@@ -140,6 +149,7 @@ def test_a_ledger_that_was_not_there_on_that_day_has_nothing_to_say_of_it(ledger
     assert keys(ledger) == []
 
 
+@ON_BOTH
 def test_each_event_of_a_day_counts_once_as_its_worst_delivery_stands(ledger: Ledger) -> None:
     both = ("topic.one", "topic.two")
     for number in range(6):

@@ -11,12 +11,12 @@ from sqlalchemy import func, insert, select, update
 from ledger import again, effects, line
 from ledger.effects import About
 from ledger.store import Ledger, insert_or_ignore
-from ledger.tables import channels, storms
+from ledger.tables import cases, channels, storms
 from ledger.tables import effects as effects_table
 from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
 from tests.system.slack_stand_in import FINANCE, SlackStandIn, Trouble
-from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, plan, show, states
+from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, message, plan, show, states
 from workers.send import Sender
 
 MANY = int(os.environ.get("HOOKLINE_STORM", "1000"))
@@ -28,6 +28,19 @@ def database(request: pytest.FixtureRequest) -> str:
     """SQLite, but for what the two databases do in ways of their own."""
     kind: str = request.param
     return kind
+
+
+CASE = {
+    "kind": "dispute",
+    "account": "",
+    "state": "open",
+    "status": "",
+    "title": "",
+    "facets": "{}",
+    "opened_at": 0,
+    "changed_at": 0,
+    "channel": FINANCE,
+}
 
 
 def plan_many(ledger: Ledger, first: int, count: int, *, now: float) -> None:
@@ -237,3 +250,37 @@ def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_
     sender.send()  # as many wait, so they are folded again, into another message
     assert [post.key.partition("/")[0] for post in slack.posts] == ["storm", "storm"]
     assert states(ledger) == {"dead": 2, "sent": FOLD_AT + 2}  # the first storm's message, and its list
+
+
+def test_what_trickles_in_becomes_one_message_as_well_that_counts_on(
+    ledger: Ledger, slack: SlackStandIn, sender: Sender
+) -> None:
+    store(ledger, new_event())
+    for number in range(FOLD_AT + 3):
+        plan(ledger, f"failed/{number}", about=ABOUT)
+        let_time_pass(ledger, slack)
+        sender.send()
+    let_time_pass(ledger, slack)
+    sender.send()
+    single, (summary, listed) = slack.posts[:FOLD_AT], slack.posts[FOLD_AT:]
+    assert [post.key for post in single] == [f"failed/{number}" for number in range(FOLD_AT)]
+    assert (summary.text, listed.thread_ts) == ("3 failed payments", summary.ts)
+
+
+def test_cases_that_trickle_in_have_a_message_each(ledger: Ledger, slack: SlackStandIn, sender: Sender) -> None:
+    store(ledger, new_event())
+    for number in range(FOLD_AT + 2):
+        with ledger.write() as db:
+            db.execute(insert(cases), {**CASE, "key": f"case/{number}"})
+        show(ledger, f"case/{number}", "failing")
+        let_time_pass(ledger, slack)
+        sender.send()
+    assert len(slack.posts) == FOLD_AT + 2
+    assert not any(post.key.startswith("storm/") for post in slack.posts)
+
+
+def test_a_storm_calls_whom_its_alerts_call(ledger: Ledger, slack: SlackStandIn, sender: Sender) -> None:
+    store(ledger, new_event())
+    plan(ledger, *(f"failed/{number}" for number in range(FOLD_AT)), about=ABOUT, message=message("<!here> Failed"))
+    sender.send()
+    assert slack.posts[0].text == "<!here> 10 failed payments"

@@ -19,8 +19,11 @@ from ledger.line import LEASE_S, claim_next
 from ledger.rhythms import Rhythm
 from ledger.store import Ledger
 from ledger.tables import deliveries, effects, events, requests, rhythms
+from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
-from workers.watchman import INTERVAL_S, RETELL_S, SAME_EPISODE_S, TELL_ANEW_S, Watchman
+from workers.course import RETELL_S, SAME_EPISODE_S, TELL_ANEW_S, follow
+from workers.sight import Sight
+from workers.watchman import INTERVAL_S, Watchman
 
 CHANNELS = Channels(finance="#finance", engineering="#engineering")
 DAY_S = 86_400
@@ -37,6 +40,13 @@ class Clocks:
     def pass_(self, seconds: float) -> None:
         self.wall += seconds
         self.monotonic += seconds
+
+
+@pytest.fixture(params=[SQLITE])
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, but for what the two databases do in ways of their own."""
+    kind: str = request.param
+    return kind
 
 
 @pytest.fixture
@@ -133,6 +143,7 @@ def test_wrong_signatures_are_told_when_there_are_several_within_ten_minutes(
     assert healed.startswith("Healed after")
 
 
+@ON_BOTH
 def test_a_source_that_sends_often_and_stops_is_told_and_closed_by_its_next_event(
     ledger: Ledger, clocks: Clocks, hire: Callable[[], Watchman]
 ) -> None:
@@ -162,6 +173,7 @@ def teach(ledger: Ledger, clocks: Clocks, source: str, *, longest_gap_s: float) 
         db.execute(update(rhythms).where(rhythms.c.source == source).values(gaps=gaps))
 
 
+@ON_BOTH
 def test_two_watchmen_and_their_successors_tell_each_thing_once(
     ledger: Ledger, clocks: Clocks, hire: Callable[[], Watchman]
 ) -> None:
@@ -177,6 +189,7 @@ def test_two_watchmen_and_their_successors_tell_each_thing_once(
         assert {name: alarm.episode for name, alarm in read_all(db).items() if alarm.is_open} == {"dead_deliveries": 1}
 
 
+@ON_BOTH
 def test_of_two_that_saw_the_same_only_one_changes_an_alarm(ledger: Ledger) -> None:
     opened = Alarm(name="silence/stripe", is_open=True, episode=1, step=1, told_at=0, facts={})
     closed = replace(opened, is_open=False, step=2)
@@ -239,7 +252,9 @@ def test_what_gets_worse_when_its_message_is_a_day_old_is_told_in_a_new_one(
     watchman = hire()
     store(ledger, new_event())
     set_all(ledger, state="dead")
-    watch_for(clocks, TELL_ANEW_S + 60, watchman, step_s=60)
+    watchman.look()
+    clocks.pass_(TELL_ANEW_S)
+    watchman.look()
     assert len(told(ledger)) == 1
     store(ledger, new_event())
     set_all(ledger, state="dead")
@@ -301,3 +316,30 @@ def test_a_gap_that_was_there_twice_is_usual(steps: list[float]) -> None:
         rhythm = rhythm.heard(number, at, seen_since=0)
     assert rhythm.longest_usual_s >= 3 * DAY_S
     assert not rhythm.is_silent(WatchRule(), now=at + 4 * 3 * DAY_S, seen_since=0)
+
+
+LOOKS = st.lists(
+    st.tuples(st.floats(-2 * DAY_S, 2 * DAY_S) | st.just(INTERVAL_S), st.booleans(), st.booleans(), st.integers(1, 5)),
+    max_size=40,
+)
+
+
+@given(LOOKS)
+def test_whatever_is_seen_and_whatever_clocks_do_an_alarm_opens_when_it_is_bad_and_closes_when_it_is_well(
+    looks: list[tuple[float, bool, bool, int]],
+) -> None:
+    now, known, opened = float(MIDNIGHT), None, 0
+    for passed_s, bad, well, count in looks:
+        now += passed_s
+        sight = Sight(name="dead_deliveries", opens=bad, heals=well and not bad, count=count, facts={"n": count})
+        for after in follow(known, sight, now):
+            was_open = known is not None and known.is_open
+            assert known is None or (after.episode, after.step) > (known.episode, known.step)
+            assert not after.is_open or was_open or bad
+            assert after.is_open or (was_open and well)
+            assert after.facts["until"] is None or after.facts["until"] >= after.facts["since"]
+            assert after.facts["peak"] >= after.facts["count"]
+            opened += int(after.episode != (0 if known is None else known.episode))
+            known = after
+        assert known is None or not bad or known.is_open
+    assert known is None or known.episode == opened

@@ -56,6 +56,7 @@ BUSY_DAY: Mapping[str, Any] = {
             "before": {name: {"count": 0, "amount": 0} for name in digest.LABELS},
         },
     ],
+    "failed_for": [["insufficient_funds", 8], ["do_not_honor", 3], ["card_of_the_moon", 1]],
     "cases": [
         {
             "kind": "dispute",
@@ -84,6 +85,7 @@ QUIET_DAY = {
     "zone": "Europe/Berlin",
     "late_s": 2 * HOUR_S + 60,
     "money": [],
+    "failed_for": [],
     "cases": [],
     "events": {"received": 3, "handled": 1, "unhandled": 0, "waiting": 1, "dead": 1},
 }

@@ -25,7 +25,7 @@ from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, Post, open_desk, sample
 from tests.handlers.notifications.test_cases import DISPUTE, INVOICE, SUSPICION, event
 
-CASES = Path(GOLDEN) / "cases"
+CASES = Path(GOLDEN) / "pictured"
 
 MARA = "U0QKMARA01"
 
