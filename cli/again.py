@@ -52,6 +52,7 @@ def retry(
     until: Until = None,
     limit: AtMost = None,
     all_: All = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why. The audit log keeps it.")] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -69,12 +70,12 @@ def retry(
       hookline retry evt_1Qabc
       hookline retry --handler notifications.dispute
       hookline retry --source stripe --type 'charge.*' --since 24h --dry-run
-      hookline retry --all --yes
+      hookline retry --all --yes --reason 'mended in 1.2.3'
     """
     wanted = _filter(RETRIABLE, source, type_, handler, state, since, until, limit, all_=all_, named=bool(deliveries))
     with open_hands(os.environ) as hands:
         if wanted is None:
-            _tell_retry([_retry_named(hands, deliveries or [])], as_json=as_json)
+            _tell_retry([_retry_named(hands, deliveries or [], reason)], as_json=as_json)
             return
         found, ids = hands.select(wanted)
         if dry_run:
@@ -83,11 +84,11 @@ def retry(
         if ids:
             ask(found, done="retried", as_json=as_json, yes=yes)
         states = [str(wanted.state)]
-        _tell_retry([hands.retry(some, states=states) for some in _batches(ids)], as_json=as_json)
+        _tell_retry([hands.retry(some, reason=reason, states=states) for some in _batches(ids)], as_json=as_json)
 
 
-def _retry_named(hands: Hands, names: Sequence[str]) -> "Again":
-    done = hands.retry(names)
+def _retry_named(hands: Hands, names: Sequence[str], reason: str | None) -> "Again":
+    done = hands.retry(names, reason=reason)
     if not done.deliveries and not done.effects:
         raise NotDone("nothing to retry: none of these is failed or dead, and neither is an effect of theirs")
     return done

@@ -49,7 +49,9 @@ class Hands(Protocol):
     def select(self, wanted: "Filter") -> tuple[View, list[int]]:
         """Say what `retry` or `dismiss` of a filter means, and which deliveries that is."""
 
-    def retry(self, names: Sequence[str], *, states: Collection[str] | None = None) -> "Again":
+    def retry(
+        self, names: Sequence[str], *, reason: str | None = None, states: Collection[str] | None = None
+    ) -> "Again":
         """Run these deliveries again, or those of these events; all, or none if one is unknown."""
 
     def dismiss(self, names: Sequence[str], *, reason: str, states: Collection[str] | None = None) -> list[int]:
@@ -129,12 +131,14 @@ class LocalHands:
             found = select_deliveries(db, wanted)
             return preview.of_deliveries(db, found), found.deliveries
 
-    def retry(self, names: Sequence[str], *, states: Collection[str] | None = None) -> "Again":
+    def retry(
+        self, names: Sequence[str], *, reason: str | None = None, states: Collection[str] | None = None
+    ) -> "Again":
         """Run these deliveries again, or those of these events; all, or none if one is unknown."""
         from ledger import actions
 
         with self._told("retried"), self._ledger.write() as db:
-            return actions.retry(db, names, by=by_whoever(), states=states, now=time.time())
+            return actions.retry(db, names, by=by_whoever(reason), states=states, now=time.time())
 
     def dismiss(self, names: Sequence[str], *, reason: str, states: Collection[str] | None = None) -> list[int]:
         """Call these deliveries off, or those of these events. Give the ids of those that it changed."""

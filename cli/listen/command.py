@@ -4,14 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import Disconnected, NotDone
-from cli.forward.command import AllowRemote, Sending, aim, send
+from cli.forward.command import AllowRemote, Sending, send
+from cli.forward.target import Target, resolve
 from cli.hands import Hands, View, open_hands
 from cli.listen.place import Place
 from cli.listen.stream import Position, position_at, unseen
@@ -21,7 +21,6 @@ from cli.posting import SECRET_VARIABLES
 from cli.show import note, write
 
 if TYPE_CHECKING:
-    from cli.forward.target import Target
     from config.settings import Settings
 
 # ruff: noqa: PLC0415  # the settings are imported when they are needed: `--help` starts without
@@ -90,14 +89,13 @@ def listen(
     def secret_of(its_source: str) -> str:
         return _development_secret(settings, its_source) if secret is None else secret
 
-    sending = Sending(to=forward_to, secret=secret or "-", allow_remote=allow_remote, trigger="listen")
     if secret is not None and not secret.strip():
         raise NotDone("the secret to sign with is empty")
-    target = aim(sending)
+    target = resolve(forward_to, allow_remote=allow_remote)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_hands(os.environ) as hands:
         place = Place(settings.hookline_data_dir, ledger=hands.name, url=forward_to)
-        listener = Listener(hands, place, sending, target, wants=wants, secret_of=secret_of, as_json=as_json)
+        listener = Listener(hands, place, target, wants=wants, secret_of=secret_of, as_json=as_json)
         try:
             listener.run(since=since)
         except KeyboardInterrupt:
@@ -111,8 +109,7 @@ class Listener:
         self,
         hands: Hands,
         place: Place,
-        sending: Sending,
-        target: "Target",
+        target: Target,
         *,
         wants: Callable[[View], bool],
         secret_of: Callable[[str], str],
@@ -121,7 +118,6 @@ class Listener:
         """Take where events come from and go to, which are wanted, and what those of a source are signed with."""
         self._hands = hands
         self._place = place
-        self._sending = sending
         self._target = target
         self._wants = wants
         self._secret_of = secret_of
@@ -173,7 +169,7 @@ class Listener:
                 note(str(error))
                 return
             else:
-                sending = replace(self._sending, secret=self._secret_of(event.source))
+                sending = Sending(to=self._target.url, secret=self._secret_of(event.source), trigger="listen")
                 answer = send(event, self._target, sending, as_json=self._as_json, quiet_if_nobody=True)
                 if answer.connected:
                     self._say_back(f"{self._target.url} answers again")

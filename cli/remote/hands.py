@@ -34,11 +34,14 @@ class RemoteHands:
         told = self._api.post("/deliveries/selection", **fields(wanted))
         return told["preview"], told["ids"]
 
-    def retry(self, names: Sequence[str], *, states: Collection[str] | None = None) -> "Again":
+    def retry(
+        self, names: Sequence[str], *, reason: str | None = None, states: Collection[str] | None = None
+    ) -> "Again":
         """Run these deliveries again, or those of these events; all, or none if one is unknown."""
         from ledger.again import Again
 
-        told = self._api.post("/retries", names=_few(names), states=None if states is None else list(states))
+        its_states = None if states is None else list(states)
+        told = self._api.post("/retries", names=_few(names), reason=reason, states=its_states)
         return Again(told["deliveries"], told["effects"])
 
     def dismiss(self, names: Sequence[str], *, reason: str, states: Collection[str] | None = None) -> list[int]:

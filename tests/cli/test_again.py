@@ -1,7 +1,10 @@
 """Retry and replay: all or nothing, and the counts are right."""
 
+import os
+import pty
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from ledger import again
@@ -100,6 +103,22 @@ def test_a_filter_is_shown_first_and_takes_what_is_dead_and_no_more(shell: Shell
     assert shell.objects("retry", "--state", "failed", "--yes")[0]["deliveries"] == [2]
     assert states(ledger) == ["done", "pending", "pending", "dismissed", "queued"]
     assert effect_states(ledger) == ["kept"]
+
+
+@pytest.mark.parametrize(("answer", "becomes"), [(b"n\n", "dead"), (b"y\n", "pending")])
+def test_on_a_terminal_a_person_sees_the_preview_and_is_asked(
+    shell: Shell, ledger: Ledger, answer: bytes, becomes: str
+) -> None:
+    fill(ledger)
+    ours, its = pty.openpty()
+    with shell.start("retry", "--type", "charge.*", stdin=its) as process:
+        os.write(ours, answer)
+        _, said = process.communicate()
+    os.close(ours)
+    os.close(its)
+    assert said.startswith("1 event, 2 deliveries\n  notifications.dispute: 1\n  payments.dispute: 1\nGo on? [y/N]:")
+    assert process.returncode == (0 if becomes == "pending" else 1)
+    assert states(ledger)[2:4] == [becomes] * 2
 
 
 def test_one_unknown_id_and_nothing_happens(shell: Shell, ledger: Ledger) -> None:

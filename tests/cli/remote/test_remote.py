@@ -110,13 +110,18 @@ def test_what_is_done_there_is_done_and_written_down(beside: Shell, elsewhere: S
     assert elsewhere.objects("replay", "--resume", str(said["replay"]))[0]["deliveries"] == []
     with its_ledger.write() as db:
         db.execute(update(deliveries).values(state="dead"))
-    assert elsewhere.objects("retry", "--all", "--yes")[0]["deliveries"] == [1, 2]
-    newest = beside.objects("audit", "list")[:3]
-    assert [(each["action"], each["via"], each["who"][:4]) for each in newest] == [
-        ("retry", "api", "ann-"),
-        ("replay", "api", "ann-"),
-        ("dismiss", "api", "ann-"),
+    assert elsewhere.objects("retry", "--all", "--yes", "--reason", "mended")[0]["deliveries"] == [1, 2]
+    with its_ledger.write() as db:
+        db.execute(update(deliveries).values(state="dead"))
+    beside.objects("retry", "1", "--reason", "here")
+    newest = beside.objects("audit", "list")[:4]
+    assert [(each["action"], each["via"], each["reason"]) for each in newest] == [
+        ("retry", "cli", "here"),
+        ("retry", "api", "mended"),
+        ("replay", "api", "why"),
+        ("dismiss", "api", "test data"),
     ]
+    assert newest[1]["who"].startswith("ann-")
 
 
 def test_stored_events_go_from_there_to_a_laptop(elsewhere: Shell) -> None:
