@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported where its neighbours' values are needed
 
+MAX_PAGE = 200
+# As many replays as the API gives at once.
+
 MAX_NAMES = 1_000
 # In one request: all of them are retried, or none.
 
@@ -77,7 +80,7 @@ class RemoteHands:
 
     def list_replays(self, *, limit: int) -> list[View]:
         """List replays, newest first."""
-        found: list[View] = self._api.get("/replays", limit=min(limit, 500))["replays"]
+        found: list[View] = self._api.get("/replays", limit=min(limit, MAX_PAGE))["replays"]
         return found
 
     def get_replay(self, replay_id: int) -> View:

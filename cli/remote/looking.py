@@ -16,7 +16,8 @@ from cli.show import note
 if TYPE_CHECKING:
     from ledger.views import Filter
 
-PAGE = 500
+PAGE = 200
+# As many as the API gives at once.
 INTERVAL_S = 1.0
 
 

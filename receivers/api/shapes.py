@@ -11,7 +11,8 @@ from ledger.tokens import Scope
 from ledger.views import Filter
 
 MAX_ID = 2**63 - 1
-MAX_PAGE = 500
+MAX_PAGE = 200
+# Rows: to write them as JSON takes the interpreter from the webhooks for a millisecond or two.
 MAX_NAMES = 1_000
 MAX_SELECTED = 100_000
 MAX_STEP = 500
