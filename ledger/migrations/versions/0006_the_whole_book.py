@@ -13,6 +13,7 @@ depends_on = None
 LINKS = ("payment_intent", "charge", "invoice", "subscription")
 
 NEW_COLUMNS: tuple[tuple[str, str, Any], ...] = (
+    ("payments", "invoice", sa.String(length=255)),
     ("refunds", "made_at", sa.BigInteger()),
     ("disputes", "made_at", sa.BigInteger()),
     ("disputes", "fee", sa.BigInteger()),
