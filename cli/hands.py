@@ -287,7 +287,8 @@ def _handlers() -> "Mapping[str, Handler]":
 
 def _check_handler(db: "Connection", handler: str | None) -> None:
     from ledger import views
+    from ledger.views.filter import is_known
 
-    known = views.known_handlers(db) if handler is not None else []
-    if handler is not None and handler not in known:
-        raise NotDone(f"no delivery was ever for the handler {handler!r}; there is {', '.join(known) or 'none yet'}")
+    if handler is not None and not is_known(db, handler):
+        known = ", ".join(views.known_handlers(db))
+        raise NotDone(f"no delivery was ever for the handler {handler!r}; there is {known or 'none yet'}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, union_all
 
 from ledger.event import DeliveryState
+from ledger.own import SOURCE as OWN
 from ledger.tables import DEAD, QUEUED, WAITING, deliveries, effects, events
 from ledger.views import Filter, event_conditions, in_parts
 
@@ -72,27 +73,28 @@ def select_deliveries(db: Connection, wanted: Filter) -> Selected:
 
 
 def select_events(db: Connection, wanted: Filter, *, event_ids: Collection[int] | None = None) -> SelectedEvents:
-    """Select events by the filter, and of these only, if they are named; `state` and `handler` are a delivery's."""
+    """Select events that providers sent, by the filter, and of these only, if they are named.
+
+    The filter's `state` and `handler` are a delivery's.
+    """
     found = SelectedEvents()
     limit = min(wanted.limit or MAX_SELECTED, MAX_SELECTED)
     parts: list[list[ColumnElement[bool]]] = [[]]
     if event_ids is not None:
         parts = [[events.c.id.in_(some)] for some in in_parts(event_ids)]
     for part in parts:
+        its = (*part, events.c.source != OWN, *event_conditions(_without_state(wanted)), *_delivered(wanted))
         statement = (
-            select(events.c.id, events.c.payload_pruned_at)
-            .where(*part, *event_conditions(_without_state(wanted)), *_delivered(wanted))
+            select(events.c.id)
+            .where(*its, events.c.payload_pruned_at.is_(None))
             .order_by(events.c.received_at, events.c.id)
-            .limit(limit + 1)
+            .limit(limit + 1 - len(found.ids))
         )
-        for row in db.execute(statement):
-            if len(found.ids) >= limit:
-                found.more = True
-                break
-            if row.payload_pruned_at is None:
-                found.ids.append(row.id)
-            else:
-                found.pruned += 1
+        found.ids += db.execute(statement).scalars()
+        pruned = select(func.count()).select_from(events).where(*its, events.c.payload_pruned_at.is_not(None))
+        found.pruned += db.execute(pruned).scalar_one()
+    found.more = len(found.ids) > limit
+    del found.ids[limit:]
     return found
 
 

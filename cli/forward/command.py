@@ -10,7 +10,6 @@ import typer
 
 from cli.errors import NotDone
 from cli.forward.resigning import Stored, headers_for, read_headers
-from cli.forward.sending import Answer, post
 from cli.forward.target import Target, resolve
 from cli.hands import open_hands
 from cli.options import Json
@@ -18,6 +17,8 @@ from cli.show import clean, print_json, write
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from cli.forward.sending import Answer
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -106,8 +107,10 @@ def aim(sending: Sending) -> Target:
     return resolve(sending.to, allow_remote=sending.allow_remote)
 
 
-def send(event: Stored, target: Target, sending: Sending, *, as_json: bool, quiet_if_nobody: bool = False) -> Answer:
+def send(event: Stored, target: Target, sending: Sending, *, as_json: bool, quiet_if_nobody: bool = False) -> "Answer":
     """Send one event, and show the answer; say nothing if nobody listens there and `quiet_if_nobody`."""
+    from cli.forward.sending import post
+
     headers = headers_for(event, sending.secret, now=time.time(), attempt=1, trigger=sending.trigger)
     answer = post(target, headers, event.body)
     if quiet_if_nobody and not answer.connected:
@@ -144,7 +147,7 @@ def load(db: "Connection", event_id: int) -> Stored:
     )
 
 
-def _view(event: Stored, target: Target, answer: Answer) -> dict[str, Any]:
+def _view(event: Stored, target: Target, answer: "Answer") -> dict[str, Any]:
     return {
         "event": event.id,
         "external_id": event.external_id,
@@ -157,7 +160,7 @@ def _view(event: Stored, target: Target, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _line(event: Stored, answer: Answer) -> str:
+def _line(event: Stored, answer: "Answer") -> str:
     said = answer.error or " ".join(answer.body.decode(errors="replace").split())[:MAX_SHOWN_CHARS]
     what = f"event {event.id} {event.type}: {answer.status or 'no answer'}"
     return f"{clean(what)} in {answer.took_s * 1000:.0f} ms{f'  {clean(said)}' if said else ''}\n"

@@ -41,6 +41,7 @@ def test_dead_takes_what_is_dead_and_what_has_a_dead_effect(ledger: Ledger) -> N
 def test_events_to_send_are_chosen_by_their_deliveries_or_without_and_need_a_payload(ledger: Ledger) -> None:
     fill(ledger)
     store(ledger, new_event(type="unknown", handlers=(), received_at=1.0))
+    store(ledger, new_event(source="hookline", type="hookline.digest", received_at=2.0))
     with ledger.write() as db:
         db.execute(update(events).where(events.c.id == 2).values(payload_pruned_at=1.0))
     with ledger.read() as db:
@@ -48,6 +49,9 @@ def test_events_to_send_are_chosen_by_their_deliveries_or_without_and_need_a_pay
         assert everything.ids == [8, 7, 6, 5, 4, 3, 1]
         assert (everything.pruned, everything.more) == (1, False)
         assert select_events(db, Filter(state="pending")).ids == [1]
+        six = select_events(db, Filter(limit=6))
+        assert (six.ids, six.more) == (everything.ids[:6], True)
+        assert not select_events(db, Filter(limit=7)).more
         assert select_events(db, Filter(handler="topic.run", since=96.0)).ids == [4, 3, 1]
         some = select_events(db, Filter(limit=2), event_ids=[8, 5, 1])
         assert (some.ids, some.more) == ([8, 5], True)
