@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -155,8 +156,7 @@ def main() -> None:
     """Run the command line: exit 0 done, 1 something failed or was not found, 2 wrong usage."""
     # Imports make many objects and next to no garbage: collecting it as eagerly as usual is a tenth of the start-up.
     gc.set_threshold(100_000, 20, 20)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that cannot show it
+    _open_streams()
     _refuse_what_is_not_text(sys.argv[1:])
     try:
         app(prog_name="hookline")
@@ -167,6 +167,14 @@ def main() -> None:
         # The interpreter would complain on its way out, when it flushes what it could not write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _open_streams() -> None:
+    """Have something to write to also where it was closed, and let nothing fail because a terminal cannot show it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # open until the end
+        getattr(sys, name).reconfigure(errors="replace")
 
 
 def _refuse_what_is_not_text(words: list[str]) -> None:

@@ -8,11 +8,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cli.errors import ReaderGone
+from cli.errors import NotDone, ReaderGone
 
 STATE_STYLES = {
     "done": "green",
@@ -214,7 +215,8 @@ def _plain() -> bool:
 
 def note(text: str) -> None:
     """Say something that is not what was asked for, and does not belong into a pipe."""
-    print(text, file=sys.stderr)
+    with suppress(OSError):  # nobody listens any more, and it was not the answer
+        print(text, file=sys.stderr)
 
 
 def write(text: str) -> None:
@@ -222,13 +224,12 @@ def write(text: str) -> None:
 
     Raises:
         ReaderGone: nobody reads it any more.
+        NotDone: it cannot be written, as on a full disk.
 
     """
-    try:
+    with _explained():
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise ReaderGone from None
 
 
 def write_bytes(content: bytes) -> None:
@@ -236,10 +237,21 @@ def write_bytes(content: bytes) -> None:
 
     Raises:
         ReaderGone: nobody reads them any more.
+        NotDone: they cannot be written, as on a full disk.
 
     """
-    try:
+    with _explained():
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise ReaderGone from None
+    except OSError as error:
+        # What is left in the buffer would be tried once more at the end, and complained about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise NotDone(f"standard output cannot be written: {error.strerror}") from None

@@ -25,6 +25,8 @@ MIN_IDENTITY_DAYS = 4
 
 SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,20}")
 
+STRIPE_KEY = re.compile(r"(?:sk|rk)_(live|test)_")
+
 UNIX_SOCKET_PATH_MAX = 100
 # The kernel keeps a socket's path in 108 bytes (104 on macOS).
 
@@ -129,6 +131,14 @@ class Settings(BaseSettings):
     def allowed_users(self) -> frozenset[str]:
         """The Slack users who may press buttons and ask `/hookline`; `*` is everybody."""
         return frozenset(user.strip() for user in (self.slack_allowed_users or "").split(",") if user.strip())
+
+    @property
+    def stripe_modes(self) -> frozenset[bool]:
+        """The modes (`livemode`) that Stripe can be asked about: a key is of one, and says which by how it begins."""
+        if self.stripe_api_key is None:
+            return frozenset()
+        mode = STRIPE_KEY.match(self.stripe_api_key.get_secret_value())
+        return frozenset({True, False}) if mode is None else frozenset({mode[1] == "live"})
 
     @property
     def production(self) -> bool:

@@ -41,7 +41,7 @@ class Context:
         now: Unix seconds, the same during the whole run.
         rules: for alerts, by kind.
         allowed_users: the Slack users who may press buttons; `*` is everybody.
-        asks_stripe: whether Stripe can be asked for what an event does not say.
+        asks_stripe: the modes (`livemode`) in which Stripe can be asked for what an event does not say.
         again_for: the replay that does effects again which are recorded already; mostly None.
         planned: the effects that this run planned.
         skipped: the keys of those that it did not plan, because they are recorded already.
@@ -54,14 +54,14 @@ class Context:
     now: float
     rules: Rules = field(default_factory=usual_rules)
     allowed_users: frozenset[str] = frozenset()
-    asks_stripe: bool = False
+    asks_stripe: frozenset[bool] = frozenset()
     again_for: int | None = None
     planned: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     def look_up(self, event: Event) -> None:
         """Have Stripe asked about what this event tells of, after the commit; where nobody can, nothing happens."""
-        if self.asks_stripe:
+        if event.livemode in self.asks_stripe:
             look_ups.request(self.db, event_id=event.id, now=self.now)
 
     def post(

@@ -12,8 +12,8 @@ from threading import Event as Flag
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, tuple_, update
 
 from ledger.event import DeliveryState, EffectState
-from ledger.store import Ledger, insert_or_ignore
-from ledger.tables import attempts, deliveries, dismissals, effects, events, past_effects
+from ledger.store import Ledger, free, insert_or_ignore
+from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, past_effects
 
 PAGE = 2_000
 # Events a look. Looking takes no lock.
@@ -123,7 +123,21 @@ def prune(ledger: Ledger, ages: Ages, *, stopping: Flag, said: Callable[[Pruned]
             else:
                 done.emptied += count
             said(done)
+    _forget_quiet(ledger, before=ages.identity_before, stopping=stopping)
     return done
+
+
+def _forget_quiet(ledger: Ledger, *, before: float, stopping: Flag) -> None:
+    """Delete what could have become a case and never did: an invoice that was simply paid leaves such a row."""
+    quiet = select(cases.c.key).where(cases.c.state == "quiet", cases.c.changed_at < before).limit(MAX_BATCH)
+
+    def forget(db: Connection) -> int:
+        keys = list(db.execute(free(quiet)).scalars())
+        db.execute(delete(cases).where(cases.c.key.in_(keys)))
+        return len(keys)
+
+    while not stopping.is_set() and ledger.insist(forget, for_s=INSIST_S):
+        stopping.wait(TARGET_S)
 
 
 def empty_payloads(db: Connection, ids: Sequence[int]) -> int:

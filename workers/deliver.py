@@ -49,7 +49,7 @@ class Deliverer:
         handler_limit_s: float = HANDLER_LIMIT_S,
         rules: Rules | None = None,
         allowed_users: frozenset[str] = frozenset(),
-        asks_stripe: bool = False,
+        asks_stripe: frozenset[bool] = frozenset(),
     ) -> None:
         """Take what is needed; `ring_effects` is called after a commit that planned effects."""
         self._asks_stripe = asks_stripe

@@ -74,7 +74,7 @@ def make_worker(settings: Settings) -> Broker:
         report=report,
         rules=rules,
         allowed_users=settings.allowed_users,
-        asks_stripe=stripe is not None,
+        asks_stripe=settings.stripe_modes,
     )
 
     def ring_queues(doorbells: Mapping[str, list[int]]) -> None:

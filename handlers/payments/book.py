@@ -67,6 +67,7 @@ ENTER = {table: insert_unless_known(table) for table in KINDS}
 KNOWN = {table: Prepared(_known(table)) for table in KINDS}
 OVERWRITE = {table: Prepared(_overwrite(table)) for table in KINDS}
 REFUND_MORE = Prepared(update(payments).where(_row(payments), payments.c.amount_refunded < bindparam("more")))
+TIE_TO_INVOICE = Prepared(update(payments).where(_row(payments), payments.c.invoice.is_(None)))
 
 
 def enter(db: Transaction, event: Event, entry: Entry) -> Change:
@@ -123,7 +124,10 @@ def enter_intent(db: Transaction, event: Event) -> Change:
         "latest_charge": intent.charge,
     }
     version = _version(event, snapshot, standing=PAYMENT.standing(state), rank=PAYMENT.rank(state))
-    return enter(db, event, Entry(table=payments, whose=_whose(event, intent.id), facts=facts, version=version))
+    whose = _whose(event, intent.id)
+    told = {**facts, "invoice": intent.invoice}
+    change = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
+    return _tied(db, change, whose, intent.invoice)
 
 
 def enter_refunded_charge(db: Transaction, event: Event) -> Change:
@@ -144,12 +148,20 @@ def enter_refunded_charge(db: Transaction, event: Event) -> Change:
     }
     version = _version(event, snapshot, standing=Standing.CHARGE, rank=PAYMENT.rank(charge.status))
     whose = _whose(event, charge.payment_intent or charge.id)
-    told = {**facts, "amount_refunded": charge.amount_refunded}
-    change = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
+    told = {**facts, "amount_refunded": charge.amount_refunded, "invoice": charge.invoice}
+    entered = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
+    change = _tied(db, entered, whose, charge.invoice)
     more = charge.amount_refunded
     if db.execute(REFUND_MORE, {"amount_refunded": more, "more": more, **_this(whose)}).rowcount > 0:
         return replace(change, after={**change.after, "amount_refunded": more})
     return change
+
+
+def _tied(db: Transaction, change: Change, whose: Mapping[str, str | bool], invoice: str | None) -> Change:
+    """Keep which bill a payment is for, once an event says it: newer versions of Stripe's API do not."""
+    if invoice is None or db.execute(TIE_TO_INVOICE, {"invoice": invoice, **_this(whose)}).rowcount == 0:
+        return change
+    return replace(change, after={**change.after, "invoice": invoice})
 
 
 def enter_refund(db: Transaction, event: Event) -> Change:

@@ -5,7 +5,8 @@ from handlers.errors import GiveUp
 from handlers.payments import book
 from handlers.payments.change import Change
 from handlers.payments.keep import keep
-from handlers.payments.kinds import TYPES, kind_of
+from handlers.payments.kinds import HEALTH, TYPES, kind_of
+from handlers.payments.look_up import told_of_itself
 from handlers.router import handler
 from ledger.event import Event
 
@@ -44,6 +45,12 @@ def entry(event: Event, ctx: Context) -> None:
     _resolve(event, ctx, change)
     if _lacks_its_fee(change):
         ctx.look_up(event)
+
+
+@handler(source="stripe", types=HEALTH.types, queue="payments")
+def health(event: Event, ctx: Context) -> None:
+    """Keep what Stripe says of itself: that it could not make events is to be seen nowhere else."""
+    keep(ctx.db, told_of_itself(event), HEALTH)
 
 
 def _resolve(event: Event, ctx: Context, change: Change) -> None:

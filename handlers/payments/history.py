@@ -6,10 +6,10 @@ where it is shown: from what it said and what was said before it, in the order o
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, takewhile
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from handlers.payments.merge import LASTING
 from handlers.payments.tables import history
@@ -47,6 +47,22 @@ def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: V
     )
 
 
+def began_at(db: Transaction, whose: Mapping[str, Any], state: str) -> int | None:
+    """Say since when an object is in its state, in Unix seconds; it may have been there before."""
+    # Sorted here: a database may sort words by the rules of some language, and the book does not.
+    rows = sorted(db.execute(_ALL, whose).mappings(), key=_version, reverse=True)
+    run = takewhile(lambda row: json.loads(row["facts"])["state"] == state, rows)
+    at: int | None = min((row["created"] for row in run), default=None)
+    return at
+
+
+_ALL = select(history).where(
+    history.c.account == bindparam("account"),
+    history.c.livemode == bindparam("livemode"),
+    history.c.object_id == bindparam("id"),
+)
+
+
 def told_of(db: Connection, *, account: str, livemode: bool, object_id: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Tell how an object came where it is: what each event changed, in the order in which it happened.
 
@@ -56,9 +72,8 @@ def told_of(db: Connection, *, account: str, livemode: bool, object_id: str) -> 
         contradict each other about where the object stands, where nothing tells which of them came last.
 
     """
-    whose = (history.c.account == account, history.c.livemode == livemode, history.c.object_id == object_id)
-    order = (history.c.created, history.c.standing, history.c.rank, history.c.event)
-    rows = db.execute(select(history).where(*whose).order_by(*order)).mappings().all()
+    whose = {"account": account, "livemode": livemode, "id": object_id}
+    rows = sorted(db.execute(_ALL, whose).mappings(), key=_happened)
     facts: dict[str, Any] = {}
     greatest: Version | None = None
     told = []
@@ -73,6 +88,10 @@ def told_of(db: Connection, *, account: str, livemode: bool, object_id: str) -> 
 
 def _version(row: RowMapping) -> Version:
     return Version(row["standing"], row["created"], row["rank"], row["event"])
+
+
+def _happened(row: RowMapping) -> tuple[int, Version]:
+    return row["created"], _version(row)
 
 
 def _heading(row: RowMapping, rows: Sequence[RowMapping]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, select, update
 
 from handlers.errors import GiveUp
 from handlers.payments.change import Change, Verdict
-from handlers.payments.history import note
+from handlers.payments.history import began_at, note
 from handlers.payments.kept import Kept
 from handlers.payments.kinds import Kind
 from handlers.payments.merge import LASTING, PLAIN, Page, merge
@@ -88,13 +88,14 @@ def _enter(db: Transaction, whose: Whose, told: Page, kind: Kind) -> Change:
     its = {f"its_{name}": value for name, value in whose.items()}
     row = db.execute(_KNOWN, its).mappings().first()
     if row is None:
-        if db.execute(_NEW, {**whose, **_row(told)}).rowcount > 0:
+        if db.execute(_NEW, {**whose, **_row(told, _reached_at(db, whose, told, kind))}).rowcount > 0:
             return _change(whose, Verdict.NEW, None, told)
         row = db.execute(_KNOWN, its).mappings().one()  # somebody else was faster
     known = _page(dict(row))
     after = merge(known, told, growing=kind.growing)
-    if after != known:
-        db.execute(_OVERWRITE, {**its, **_row(after)})
+    reached_at = _reached_at(db, whose, after, kind)
+    if after != known or reached_at != row["reached_at"]:
+        db.execute(_OVERWRITE, {**its, **_row(after, reached_at)})
     return _change(whose, _verdict(known, told), known, after, contested=_contested(known, told))
 
 
@@ -120,11 +121,17 @@ def _change(whose: Whose, verdict: Verdict, before: Page | None, after: Page, *,
     )
 
 
-def _row(page: Page) -> dict[str, Any]:
+def _reached_at(db: Transaction, whose: Whose, page: Page, kind: Kind) -> int:
+    state = page.facts["state"]
+    since = began_at(db, whose, state) if kind.lifecycle.recurs(state) else None
+    return page.reached[state] if since is None else since
+
+
+def _row(page: Page, reached_at: int) -> dict[str, Any]:
     trace = {"known_since": page.known_since, "reached": page.reached}
     return {
         **page.facts,
-        "reached_at": page.reached[page.facts["state"]],
+        "reached_at": reached_at,
         "details": json.dumps(page.details, sort_keys=True),
         "trace": json.dumps(trace, sort_keys=True),
         **page.version.columns,

@@ -363,10 +363,6 @@ class KeptBalance(Kept):
         return {each.currency: each.amount for each in self.pending}
 
 
-class _CustomerDetails(Shape):
-    email: Words = None
-
-
 class KeptSession(Kept):
     """A customer at the checkout."""
 
@@ -374,7 +370,6 @@ class KeptSession(Kept):
     payment_status: Name | None = None
     mode: Name | None = None
     client_reference_id: Words = None
-    customer_details: _CustomerDetails | None = None
 
     def state(self, type_: str) -> str:
         """Tell completed from paid: who is through may still owe the money."""
@@ -388,11 +383,6 @@ class KeptSession(Kept):
     def money(self) -> int | None:
         """What was asked for."""
         return self.amount_total
-
-    @property
-    def email(self) -> str | None:
-        """Whom the customer said to write to."""
-        return self.customer_details.email if self.customer_details else None
 
 
 class KeptCreditNote(Kept):

@@ -30,6 +30,10 @@ class Lifecycle:
         """Say how much the object's word counts in this state."""
         return Standing.FINAL if state in self.final else Standing.PASSING
 
+    def recurs(self, state: str) -> bool:
+        """Say whether an object may come back to this state."""
+        return any(isinstance(there, tuple) and state in there for there in self.order)
+
     def rank(self, state: str) -> int:
         """Say how far on this state is."""
         for place, there in enumerate(self.order, 1):

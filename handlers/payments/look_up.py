@@ -7,6 +7,7 @@ read. An event that Stripe was asked for is stored like any other: one that came
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -194,6 +195,14 @@ def told_now(event: Event, answer: Mapping[str, Any], *, at: int) -> Event:
         content_type=JSON,
         body=json.dumps(told).encode(),
     )
+
+
+def told_of_itself(event: Event) -> Event:
+    """Make of what Stripe says of itself what a snapshot event would be: it is about nothing but itself."""
+    thin = read(event, Thin)
+    at = int(thin.created.timestamp()) if thin.created else int(event.received_at)
+    told = {"created": at, "data": {"object": {"id": thin.id, "created": at}}}
+    return replace(event, body=json.dumps(told).encode(), content_type=JSON)
 
 
 def enter(db: Transaction, event: Event, now: Event) -> None:

@@ -52,6 +52,7 @@ class Intent(Shape):
     status: Name
     latest_charge: Reference | None = None
     last_payment_error: PaymentError | None = None
+    invoice: Reference | None = None  # until 2025
     receipt_email: Words = None
 
     @property
@@ -89,6 +90,7 @@ class Charge(Shape):
     status: Name
     failure_code: Name | None = None
     payment_intent: Reference | None = None
+    invoice: Reference | None = None  # until 2025
 
 
 class Refund(Shape):

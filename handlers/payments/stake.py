@@ -9,13 +9,14 @@ from sqlalchemy import Connection, select
 
 from handlers.errors import GiveUp
 from handlers.payments.money import Money
-from handlers.payments.tables import disputes, payments, refunds
+from handlers.payments.tables import disputes, objects, payments, refunds
 from ledger.event import Event, Unreadable
 
 AMOUNTS = ("amount", "amount_due", "amount_total")
 # What Stripe calls it in payments, refunds, disputes and payouts; in invoices; in checkout sessions.
 
 BOOK = {"payment_intent": payments, "refund": refunds, "dispute": disputes}
+# Everything else is in `objects`.
 
 
 @dataclass(slots=True)
@@ -64,8 +65,8 @@ def _money(about: Mapping[str, Any]) -> Money | None:
 
 
 def _is_overtaken(db: Connection, event: Event, about: Mapping[str, Any], created: object) -> bool:
-    table = BOOK.get(str(about.get("object")))
-    if table is None or not isinstance(created, int) or event.livemode is None:
+    table = BOOK.get(str(about.get("object")), objects)
+    if not isinstance(created, int) or event.livemode is None:
         return False
     whose = (
         table.c.account == (event.account or ""),

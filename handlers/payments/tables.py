@@ -44,6 +44,7 @@ payments = Table(
     Column("status", String(NAME_CHARS), nullable=False),
     Column("failure_code", String(NAME_CHARS)),
     Column("latest_charge", String(NAME_CHARS)),
+    Column("invoice", String(NAME_CHARS)),  # known from older versions of Stripe's API only
     *_version(),
     Index("ix_payments_version_created", "version_created"),
 )
@@ -101,9 +102,7 @@ objects = Table(
     Column("net", BigInteger),  # what it changed in our balance, fee included
     Column("settled_currency", String(3)),
     Column("made_at", BigInteger),  # Unix seconds
-    Column(
-        "reached_at", BigInteger, nullable=False
-    ),  # Unix seconds; when it first was in this state, as far as we know
+    Column("reached_at", BigInteger, nullable=False),  # Unix seconds; when it came to its state, as far as we know
     Column("details", Text, nullable=False),  # a JSON object: what else its kind has
     Column("trace", Text, nullable=False),  # a JSON object: which version each kept fact is of, and when states began
     *_version(),

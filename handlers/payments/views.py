@@ -132,7 +132,7 @@ _SHELVES = (
         at=payments.c.version_created,
         customer=payments.c.customer,
         reason=payments.c.failure_code,
-        links={"charge": payments.c.latest_charge},
+        links={"charge": payments.c.latest_charge, "invoice": payments.c.invoice},
     ),
     _Shelf(
         table=refunds,

@@ -1,6 +1,5 @@
 """How much came in over some time, of what, what became of it and how long that took."""
 
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +23,16 @@ PERCENTILES = (0.5, 0.95, 0.99)
 FETCHED = 5_000
 # Rows at a time.
 
+DIGITS = 3
+# Of a latency: so few different ones take little memory, however many there are.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """How long it took from the receipt of events until they were handled. Replays do not count."""
 
     count: int
-    percentiles: Mapping[float, float]  # seconds, by share: 0.5 is the median
+    percentiles: Mapping[float, float]  # seconds, to three digits, by share: 0.5 is the median
     longest_s: float
 
 
@@ -147,17 +149,28 @@ def _latency(db: Connection, conditions: Sequence[ColumnElement[bool]]) -> Laten
         deliveries.c.finished_at.is_not(None),
     )
     took = select(deliveries.c.finished_at - events.c.received_at).join(events, _ITS_EVENT)
-    seconds = array("d")
+    seconds: Counter[float] = Counter()
+    longest_s = 0.0
     for part in db.execute(took.where(*conditions, handled)).scalars().partitions(FETCHED):
-        seconds.extend(part)
+        seconds.update(float(f"{each:.{DIGITS}g}") for each in part)
+        longest_s = max(longest_s, *part)
     if not seconds:
         return None
-    ordered = sorted(seconds)
     return Latency(
-        count=len(ordered),
-        percentiles={share: ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in PERCENTILES},
-        longest_s=ordered[-1],
+        count=seconds.total(),
+        percentiles={share: _percentile(seconds, share) for share in PERCENTILES},
+        longest_s=longest_s,
     )
+
+
+def _percentile(seconds: Counter[float], share: float) -> float:
+    """Give the value that so large a share of all lies below."""
+    below = int(seconds.total() * share)
+    for value in sorted(seconds):
+        below -= seconds[value]
+        if below < 0:
+            return value
+    return max(seconds)
 
 
 def _rejected(db: Connection, wanted: Filter) -> int:

@@ -2,17 +2,22 @@
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import event, insert, update
 
 from cli.moment import parse_moment
 from ledger import views
 from ledger.event import DeliveryState, EventState
 from ledger.store import Ledger
-from ledger.tables import deliveries, events
+from ledger.tables import deliveries, dismissals, events
 from ledger.views import deliveries as deliveries_view
 from ledger.views import events as events_view
 from tests.cli.shell import Shell
@@ -299,3 +304,98 @@ def test_deliveries_are_counted_by_state(ledger: Ledger) -> None:
     fill(ledger)
     with ledger.read() as db:
         assert views.count_deliveries(db) == {"dead": 2, "done": 1, "failed": 1, "queued": 1}
+
+
+MOMENTS = [AT + number for number in range(6)]
+KINDS = [("stripe", "charge.refunded"), ("stripe", "charge.dispute.created"), ("github", "push"), ("slack", "message")]
+HANDLERS = ["a.one", "b.two", "c.three"]
+
+filters = st.builds(
+    views.Filter,
+    source=st.none() | st.sampled_from(["stripe", "github", "nobody"]),
+    type=st.none() | st.sampled_from(["push", "charge.*", "*e*", "nothing"]),
+    state=st.none() | st.sampled_from(EventState),
+    handler=st.none() | st.sampled_from([*HANDLERS, "no.such"]),
+    account=st.none() | st.sampled_from(["acct_1", "acct_9"]),
+    external_id=st.none() | st.sampled_from(["evt_0", "evt_1", "evt"]),
+    since=st.none() | st.sampled_from([0.0, *MOMENTS]),
+    until=st.none() | st.sampled_from(MOMENTS),
+)
+
+
+def fill_by_lot(ledger: Ledger, random: Random) -> None:
+    """Store forty events of all kinds, many of them at the same moment."""
+    for number in range(40):
+        source, type_ = random.choice(KINDS)
+        made = new_event(
+            key=f"evt_{number:02}",
+            source=source,
+            type=type_,
+            received_at=random.choice(MOMENTS),
+            account=random.choice([None, "acct_1", "acct_2"]),
+            flaw=random.choice([None] * 9 + ["not JSON"]),
+            handlers=tuple(random.sample(HANDLERS, random.randrange(3))),
+        )
+        for delivery_id in store(ledger, made):
+            with ledger.write() as db:
+                values = {"state": random.choice(list(DeliveryState))}
+                db.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(values))
+                if values["state"] == DeliveryState.DISMISSED:
+                    db.execute(insert(dismissals).values(delivery_id=delivery_id, at=AT, who="ana", reason="no"))
+
+
+def matches(view: dict[str, Any], wanted: views.Filter) -> bool:
+    """Say the same as a filter, in Python."""
+    at = datetime.fromisoformat(view["received_at"]).timestamp()
+    return (
+        wanted.source in (None, view["source"])
+        and (wanted.type is None or fnmatchcase(view["type"], wanted.type))
+        and wanted.account in (None, view["account"])
+        and view["external_id"].startswith(wanted.external_id or "")
+        and at >= (wanted.since or 0)
+        and (wanted.until is None or at < wanted.until)
+    )
+
+
+def in_pages(db: Any, page: Any, wanted: views.Filter, size: int) -> list[int]:
+    ids: list[int] = []
+    before = None
+    while True:
+        found = page(db, replace(wanted, limit=size, before=before))
+        ids += [view["id"] for view in found.views]
+        if found.next is None:
+            return ids
+        before = found.next
+
+
+@ON_BOTH
+def test_whatever_is_asked_for_the_pages_are_what_matches_newest_first(ledger: Ledger) -> None:
+    fill_by_lot(ledger, Random(5))  # noqa: S311  # no secret
+    with ledger.read() as db:
+        every = views.list_events(db, views.Filter())
+        assert len(every) == 40
+
+        @settings(max_examples=150, deadline=None)
+        @given(wanted=filters, size=st.integers(1, 15))
+        def check(wanted: views.Filter, size: int) -> None:
+            fitting = [view for view in every if matches(view, wanted)]
+            expected = [
+                view["id"]
+                for view in fitting
+                if wanted.state in (None, view["state"])
+                and (wanted.handler is None or wanted.handler in {each["handler"] for each in view["deliveries"]})
+            ]
+            assert in_pages(db, views.page_of_events, wanted, size) == expected
+            state = {EventState.DEAD: DeliveryState.DEAD, EventState.DONE: DeliveryState.DISMISSED}.get(
+                wanted.state or EventState.FAILED
+            )
+            owed = {
+                each["id"]
+                for view in fitting
+                for each in view["deliveries"]
+                if state in (None, each["state"]) and wanted.handler in (None, each["handler"])
+            }
+            ids = in_pages(db, views.page_of_deliveries, replace(wanted, state=state), size)
+            assert (len(ids), set(ids)) == (len(owed), owed)
+
+        check()

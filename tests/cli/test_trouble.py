@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,22 @@ def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger
         os.close(writer)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
+
+
+def test_output_that_cannot_be_written_is_said_in_one_sentence(shell: Shell, ledger: Ledger) -> None:
+    store(ledger, new_event())
+    with Path("/dev/full").open("w") as full, shell.start("events", "list", stdout=full.fileno()) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "hookline: standard output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-"])
+def test_a_stream_that_is_closed_fails_nothing(shell: Shell, ledger: Ledger, closed: str) -> None:
+    store(ledger, new_event(), new_event())
+    command = f"{sys.executable} -m cli events list --limit 1 {closed}"
+    done = subprocess.run(["sh", "-c", command], env=shell.environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert ("evt_" in done.stdout) == (not closed.startswith(">"))
 
 
 def test_help_teaches_by_examples_that_stay_lines(bare_shell: Shell) -> None:

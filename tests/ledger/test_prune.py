@@ -16,7 +16,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
 from ledger.prune import Ages, delete_events, empty_payloads, preview, prune
 from ledger.store import Ledger
-from ledger.tables import attempts, deliveries, events, past_effects
+from ledger.tables import attempts, cases, deliveries, events, past_effects
 from ledger.tables import effects as effects_table
 from tests.engines import ON_POSTGRESQL
 from tests.ledger.making import new_event, planned, states, store
@@ -263,3 +263,15 @@ def test_large_payloads_go_in_small_batches(ledger: Ledger) -> None:
     progress: list[int] = []
     prune(ledger, AGES, stopping=threading.Event(), said=lambda done: progress.append(done.emptied))
     assert (progress[0], progress[-1]) == (2, 4)
+
+
+def test_what_never_became_a_case_is_forgotten_and_cases_stay(ledger: Ledger) -> None:
+    same = {"kind": "dispute", "account": "", "status": "", "title": "", "facets": "{}", "channel": "#finance"}
+    known = [("old", "quiet", OLD), ("young", "quiet", YOUNG), ("lost", "closed", OLD), ("due", "open", OLD)]
+    with ledger.write() as db:
+        for key, state, age_days in known:
+            at = NOW - age_days * DAY_S
+            row = {**same, "key": key, "state": state, "opened_at": at, "changed_at": at}
+            db.execute(insert(cases), row)
+    run(ledger)
+    assert column(ledger, cases.c.key) == {"young", "lost", "due"}

@@ -50,7 +50,8 @@ class Office:
         self._router = router
         report = Report(metrics=uncounted(), traces=Traces())
         watch = Watch(ledger)
-        asked = make_stripe(load_settings({"STRIPE_API_KEY": key, "STRIPE_API_URL": stripe.url}))
+        settings = load_settings({"STRIPE_API_KEY": key, "STRIPE_API_URL": stripe.url})
+        asked = make_stripe(settings)
         self._deliverer = Deliverer(
             ledger=ledger,
             router=router,
@@ -58,7 +59,7 @@ class Office:
             watch=watch,
             ring_effects=lambda: None,
             report=report,
-            asks_stripe=asked is not None,
+            asks_stripe=settings.stripe_modes,
         )
         self._look_ups = asked and LookUps(
             ledger=ledger, router=router, stripe=asked, watch=watch, report=report, ring=lambda _: None
@@ -171,6 +172,14 @@ def test_without_a_key_the_contradiction_is_recorded_and_nobody_is_asked(
     assert office.object(SUBSCRIPTION)["contested_by"] == ["evt_01", "evt_02"]
     assert stripe.asked == []
     assert look_ups.HANDLER not in {row["handler"] for row in office.rows(deliveries)}
+
+
+def test_a_key_is_asked_about_its_own_mode_only(ledger: Ledger, router: Router, stripe: StripeStandIn) -> None:
+    office = Office(ledger, router, stripe, key="rk_test_no_real_one")
+    office.take(*contradicting())
+    assert look_ups.HANDLER not in {row["handler"] for row in office.rows(deliveries)}
+    modes = {"sk_live_": {True}, "rk_test_": {False}, "anything": {True, False}, "": set()}
+    assert {key: set(load_settings({"STRIPE_API_KEY": key}).stripe_modes) for key in modes} == modes
 
 
 def test_what_a_charge_cost_is_asked_where_no_event_says_it(office: Office, stripe: StripeStandIn) -> None:

@@ -13,6 +13,7 @@ depends_on = None
 LINKS = ("payment_intent", "charge", "invoice", "subscription")
 
 NEW_COLUMNS: tuple[tuple[str, str, Any], ...] = (
+    ("payments", "invoice", sa.String(length=255)),
     ("refunds", "made_at", sa.BigInteger()),
     ("disputes", "made_at", sa.BigInteger()),
     ("disputes", "fee", sa.BigInteger()),
@@ -25,7 +26,8 @@ def upgrade() -> None:
     """Only add: the version before this one works beside it."""
     for table, name, kind in NEW_COLUMNS:
         op.add_column(table, sa.Column(name, kind, nullable=True))
-    op.create_index("ix_payments_version_created", "payments", ["version_created"])
+    # On a large ledger it is built before the deploy, without a lock: docs/decisions/0016.
+    op.create_index("ix_payments_version_created", "payments", ["version_created"], if_not_exists=True)
     op.create_table(
         "objects",
         sa.Column("account", sa.String(length=255), nullable=False),

@@ -109,6 +109,7 @@ def test_a_lifecycle_in_any_order_with_repetitions_gives_the_same_book(
         "status": "succeeded",
         "failure_code": None,
         "latest_charge": CHARGE,
+        "invoice": None,
         "version_standing": 2,
         "version_created": SAMPLED_AT + 9,
         "version_rank": 8,

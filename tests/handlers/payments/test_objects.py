@@ -172,16 +172,37 @@ def test_a_completed_checkout_is_not_a_paid_one(desk: Desk) -> None:
     assert sorted(states) == ["no_payment_required", "payment_failed", "unpaid"]
 
 
-def test_a_subscription_goes_to_and_fro_until_it_ends(desk: Desk) -> None:
-    due = told(1, "customer.subscription.updated", 0)
-    paid = told(2, "customer.subscription.updated", 10, status="active")
-    due_again = told(3, "customer.subscription.updated", 20)
-    [row] = kept(desk, due_again, paid, due).values()
-    assert (row["state"], row["reached_at"]) == ("past_due", SAMPLED_AT)
-    [row] = kept(
-        desk, told(4, "customer.subscription.deleted", 30), told(5, "customer.subscription.updated", 40)
-    ).values()
+TO_AND_FRO = [
+    told(1, "customer.subscription.updated", 0),
+    told(2, "customer.subscription.updated", 10, status="active"),
+    told(3, "customer.subscription.updated", 20),
+    told(4, "customer.subscription.updated", 25),
+]
+
+
+@DESK_ON_SQLITE
+@given(arrivals=st.permutations([*TO_AND_FRO, *TO_AND_FRO[:2]]))
+def test_a_subscription_is_in_its_state_since_it_last_came_there(
+    engine: Engine, router: Router, arrivals: list[Payload]
+) -> None:
+    with open_desk(engine, router) as desk:
+        [row] = kept(desk, *arrivals).values()
+    assert (row["state"], row["reached_at"]) == ("past_due", SAMPLED_AT + 20)
+
+
+def test_a_subscription_that_ended_stays_so(desk: Desk) -> None:
+    ended, late = told(4, "customer.subscription.deleted", 30), told(5, "customer.subscription.updated", 40)
+    [row] = kept(desk, ended, late).values()
     assert row["state"] == "canceled"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_payment_keeps_the_bill_that_only_an_older_version_of_the_api_names(desk: Desk, order: int) -> None:
+    older = told(1, "payment_intent.created", 0, invoice="in_1")
+    newer = told(2, "payment_intent.succeeded", 9)
+    book(desk, [older, newer][::order])
+    [payment] = desk.rows(payments)
+    assert (payment["status"], payment["invoice"]) == ("succeeded", "in_1")
 
 
 @pytest.mark.parametrize("type_", [each for each in list_samples("stripe") if not each.startswith(("v1.", "v2."))])
@@ -190,6 +211,13 @@ def test_every_type_is_kept_with_the_event_that_told_it(desk: Desk, type_: str) 
     noted = desk.rows(history)
     assert {(row["event"], row["type"]) for row in noted} == {("evt_01", type_)}
     assert len(noted) == (2 if type_ == "charge.refunded" else 1)
+
+
+def test_what_stripe_says_of_its_own_health_is_kept(desk: Desk) -> None:
+    type_ = "v2.core.health.event_generation_failure.resolved"
+    desk.deliver(sample(type_, livemode=True))
+    [row] = desk.rows(objects)
+    assert (row["kind"], row["state"], row["reached_at"]) == ("health", "resolved", SAMPLED_AT)
 
 
 def test_what_does_not_say_what_it_is_about_is_given_up(desk: Desk) -> None:
