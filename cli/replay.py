@@ -15,6 +15,7 @@ from cli.forward.command import AllowRemote, Sending, aim, send_all
 from cli.hands import Hands, View, open_hands
 from cli.moment import check_window
 from cli.options import Json, Since, Source, Type, Until
+from cli.pace import parse_rate
 from cli.preview import ask, count, show
 from cli.show import clean, print_json, write
 from ledger.event import DeliveryState
@@ -30,17 +31,6 @@ BATCH = 500
 
 STEPS_A_SECOND = 4
 BAR_CHARS = 30
-
-
-def _rate(text: str) -> float:
-    number = text.removesuffix("/s")
-    try:
-        rate = float(number)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise typer.BadParameter(f"{text!r} is not a rate such as 50/s")
-    return rate
 
 
 def replay(
@@ -63,7 +53,7 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many events, oldest first.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Do effects again that are recorded already.")] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why. It is kept.")] = None,
-    rate: Annotated[float | None, typer.Option(parser=_rate, metavar="N/s", help="Deliveries a second.")] = None,
+    rate: Annotated[float | None, typer.Option(parser=parse_rate, metavar="N/s", help="Deliveries a second.")] = None,
     resume: Annotated[int | None, typer.Option(metavar="ID", help="Go on with a replay that was interrupted.")] = None,
     to: Annotated[
         str | None,

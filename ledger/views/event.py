@@ -32,7 +32,7 @@ def get_event(db: Connection, event_id: int) -> View | None:
     for view in owed:
         view["history"] = _attempts_of(db, view["id"])
         view["dismissals"] = _dismissals_of(db, view["id"])
-    return event_view(row, owed) | {
+    return event_view(row, owed, state=row.state) | {
         "content_type": row.content_type,
         "headers": json.loads(row.headers),
         "body_size": len(row.body),

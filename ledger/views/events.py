@@ -51,6 +51,11 @@ def _has(table: Table, states: Collection[str]) -> ColumnElement[bool]:
     return exists().where(table.c.event_id == events.c.id, table.c.state.in_(states))
 
 
+_IS_OWED = exists().where(deliveries.c.event_id == events.c.id)
+
+UNFINISHED = (DeliveryState.DEAD, DeliveryState.FAILED, *WAITING_DELIVERIES)
+UNSENT = (EffectState.DEAD, *WAITING_EFFECTS)
+
 # The worst counts. In the order of EventState.
 EVENT_STATE = case(
     (events.c.flaw.is_not(None), literal(EventState.UNPARSEABLE.value)),
@@ -63,7 +68,7 @@ EVENT_STATE = case(
         or_(_has(deliveries, WAITING_DELIVERIES), _has(effects, WAITING_EFFECTS)),
         literal(EventState.PENDING.value),
     ),
-    (exists().where(deliveries.c.event_id == events.c.id), literal(EventState.DONE.value)),
+    (_IS_OWED, literal(EventState.DONE.value)),
     else_=literal(EventState.UNHANDLED.value),
 ).label("state")
 
@@ -138,21 +143,33 @@ def _list(wanted: Filter, *, one_of_many: bool = False) -> Select[Any]:
     if (wanted.source, wanted.type, wanted.state, wanted.handler, wanted.external_id) == (None,) * 5:
         # Whoever asks for all events asks for what was sent. Our own are listed by their source, type or state.
         conditions.append(func.coalesce(events.c.source, "") != own.SOURCE)
-    return select(*SHOWN, EVENT_STATE).where(*conditions).limit(wanted.limit)
+    return select(*SHOWN).where(*conditions).limit(wanted.limit)
 
 
 def _state_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.state is None:
         return []
-    conditions: list[ColumnElement[bool]] = [EVENT_STATE.element == wanted.state]
-    if (few := FEW.get(EventState(wanted.state))) is not None:
-        conditions.append(events.c.id.in_(few))
-    return conditions
+    state = EventState(wanted.state)
+    if (few := FEW.get(state)) is not None:
+        return [events.c.id.in_(few), EVENT_STATE.element == state]
+    # In these words PostgreSQL goes down the list with them, where it would first read all deliveries for a CASE.
+    if state == EventState.UNHANDLED:
+        return [events.c.flaw.is_(None), ~_IS_OWED]
+    return [events.c.flaw.is_(None), _IS_OWED, ~_has(deliveries, UNFINISHED), ~_has(effects, UNSENT)]
 
 
 def _event_views(db: Connection, rows: Sequence[Row[Any]]) -> list[View]:
-    owed = deliveries_of(db, [row.id for row in rows])
-    return [event_view(row, owed[row.id]) for row in rows]
+    ids = [row.id for row in rows]
+    owed, states = deliveries_of(db, ids), _states_of(db, ids)
+    return [event_view(row, owed[row.id], state=states[row.id]) for row in rows]
+
+
+def _states_of(db: Connection, event_ids: Collection[int]) -> dict[int, str]:
+    """Say what state these events are in. Asked of a list that is still to be cut, PostgreSQL would read everything."""
+    states: dict[int, str] = {}
+    for some in in_parts(event_ids):
+        states.update(db.execute(select(events.c.id, EVENT_STATE).where(events.c.id.in_(some))).all())
+    return states
 
 
 def deliveries_of(db: Connection, event_ids: Collection[int]) -> dict[int, list[View]]:

@@ -29,14 +29,14 @@ class Page:
 NOTHING = Page([], None)
 
 
-def event_view(row: Row[Any], owed: Iterable[View]) -> View:
+def event_view(row: Row[Any], owed: Iterable[View], *, state: str) -> View:
     """Show an event, with what is owed for it."""
     return {
         "id": row.id,
         "source": row.source,
         "external_id": row.external_id,
         "type": row.type,
-        "state": row.state,
+        "state": state,
         "received_at": rfc3339(row.received_at),
         "account": row.account,
         "livemode": row.livemode,
