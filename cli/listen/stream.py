@@ -52,6 +52,16 @@ def position_at(followed: Followed, *, since: float | None) -> Position:
 
 
 def unseen(followed: Followed, position: Position) -> list[View]:
-    """Give some events that were not seen, oldest first; `Position.mark` each when it is."""
-    ids = followed.ids_after(position.floor, limit=LOOKBACK + PAGE)
-    return followed.events_of([each for each in ids if each not in position.seen][:PAGE])
+    """Give some events that were not seen, oldest first; `Position.mark` each when it is.
+
+    What is not shown, as what Hookline says of itself, or is gone by now, counts as seen: a page of nothing else would
+    hide what comes after it for ever.
+    """
+    while True:
+        ids = followed.ids_after(position.floor, limit=LOOKBACK + PAGE)
+        page = [each for each in ids if each not in position.seen][:PAGE]
+        views = followed.events_of(page)
+        if views or not page:
+            return views
+        for each in page:
+            position.mark(each)

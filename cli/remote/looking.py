@@ -32,6 +32,7 @@ def pages(api: Api, what: str, wanted: "Filter", before: str | None) -> Iterator
         views = told[what]
         left -= len(views)
         before = told["next"]
+        asked["since"] = asked["since"] or told.get("since")  # else each page would go back 24 h from where it begins
         yield views, before is not None
         if before is None:
             return

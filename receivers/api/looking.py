@@ -70,10 +70,9 @@ class Looking:
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
         )
         bounded = asked.state not in FEW and asked.external_id is None
-        page = self._page(
+        return self._page(
             "events", views.page_of_events, wanted, asked.before, views.position_of_event, bounded=bounded
         )
-        return _told("events", page)
 
     def deliveries(self, asked: Annotated[shapes.DeliveriesAsked, Query()]) -> Response:
         """List deliveries, newest events first: of the last 24 h unless `since` says otherwise, but for unfinished."""
@@ -81,17 +80,18 @@ class Looking:
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
         )
         bounded = asked.state in OVER and asked.external_id is None
-        page = self._page(
-            "deliveries", views.page_of_deliveries, wanted, asked.before, views.position_of_delivery, bounded=bounded
-        )
-        return _told("deliveries", page)
+        find = views.position_of_delivery
+        return self._page("deliveries", views.page_of_deliveries, wanted, asked.before, find, bounded=bounded)
 
     def requests(self, asked: Annotated[shapes.RequestsAsked, Query()], request: Request) -> Response:
         """List rejected requests, newest first; their headers only with the scope `payload`."""
-        page = self._page(
-            "rejected requests", views.page_of_requests, asked.filter(), asked.before, views.position_of_request
-        )
-        return _told("requests", Page([_as_seen_by(request, view) for view in page.views], page.next))
+        find = views.position_of_request
+
+        def page(db: Connection, wanted: Filter) -> Page:
+            found = views.page_of_requests(db, wanted)
+            return Page([_as_seen_by(request, view) for view in found.views], found.next)
+
+        return self._page("rejected requests", page, asked.filter(), asked.before, find)
 
     def event(self, event: Address, request: Request) -> Response:
         """Give everything that is known of one event; its headers only with the scope `payload`."""
@@ -151,14 +151,20 @@ class Looking:
         find: Callable[[Connection, int], Position | None],
         *,
         bounded: bool = True,
-    ) -> Page:
+    ) -> Response:
         with self._ledger.read() as db:
             if before is not None:
                 position = find(db, before)
                 if position is None:
                     raise Refused(HTTPStatus.NOT_FOUND, f"before: there is no {before} among the {what}.")
                 wanted = replace(wanted, before=position)
-            return page(db, views.within_a_day(wanted, now=time.time()) if bounded else wanted)
+            if bounded:
+                wanted = views.within_a_day(wanted, now=time.time())
+            found = page(db, wanted)
+        # With the bound, whose next page would otherwise reach back 24 h more.
+        since = None if wanted.since is None else views.rfc3339(max(wanted.since, 0.0))
+        last = found.views[-1]["id"] if found.next is not None and found.views else None
+        return JSONResponse({what.rsplit(maxsplit=1)[-1]: found.views, "since": since, "next": last})
 
 
 def _find(db: Connection, address: str) -> int:
@@ -173,11 +179,6 @@ def _find(db: Connection, address: str) -> int:
     if event_id is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {address}.")
     return event_id
-
-
-def _told(name: str, page: Page) -> Response:
-    last = page.views[-1]["id"] if page.next is not None and page.views else None
-    return JSONResponse({name: page.views, "next": last})
 
 
 def _as_seen_by(request: Request, view: View) -> View:

@@ -234,6 +234,7 @@ class EventPage(Told):
     """Events, newest first."""
 
     events: list[Event]
+    since: str | None = Field(description="How far back this list goes: `since` of the next page. null: to the first.")
     next: int | None = Field(description="`before` of the next page; null: this is the last one.")
 
 
@@ -241,6 +242,7 @@ class DeliveryPage(Told):
     """Deliveries, newest events first."""
 
     deliveries: list[Delivery]
+    since: str | None
     next: int | None
 
 
@@ -259,6 +261,7 @@ class RequestPage(Told):
     """Rejected requests, newest first."""
 
     requests: list[RejectedRequest]
+    since: str | None
     next: int | None
 
 

@@ -97,6 +97,18 @@ def test_of_several_programs_that_migrate_at_once_one_does_it_and_all_end_well(n
     migrate(new_url)
 
 
+def test_an_index_that_was_built_before_the_deploy_is_taken_as_it_is(new_engine: Engine) -> None:
+    _upgrade_to(new_engine, "0006")
+    with new_engine.begin() as connection:
+        for statement in (
+            "CREATE INDEX ix_events_newest ON events (received_at, id, source, type, account)",
+            "DROP INDEX ix_events_received_at",
+        ):
+            connection.execute(text(statement))
+    upgrade(new_engine)
+    check_migrated(new_engine)
+
+
 @ON_POSTGRESQL
 def test_a_migration_that_somebody_is_in_the_way_of_fails_soon_and_changes_nothing(
     new_engine: Engine, new_url: URL

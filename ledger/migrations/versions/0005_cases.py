@@ -93,7 +93,8 @@ def upgrade() -> None:
     )
     for name, (table, columns, condition) in PARTIAL.items():
         where = sa.text(condition)
-        op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
+        # On a large ledger what can be is built before the deploy, without a lock: docs/decisions/0016.
+        op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where, if_not_exists=True)
     _know_the_channels()
 
 

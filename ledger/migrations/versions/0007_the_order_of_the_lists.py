@@ -17,8 +17,9 @@ COLUMNS = ["received_at", "id", "source", "type", "account"]
 
 def upgrade() -> None:
     """Make the new one before the old one goes: nobody is left without."""
-    op.create_index(NAME, "events", COLUMNS)
-    op.drop_index("ix_events_received_at", "events")
+    # On a large ledger both are done before the deploy, without a lock: docs/decisions/0016.
+    op.create_index(NAME, "events", COLUMNS, if_not_exists=True)
+    op.drop_index("ix_events_received_at", "events", if_exists=True)
 
 
 def downgrade() -> None:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cli.listen.stream import LOOKBACK, Position, position_at, unseen
+from cli.listen.stream import LOOKBACK, PAGE, Position, position_at, unseen
 from ledger.store import Ledger
 from tests.cli.dev.waiting import wait_until
 from tests.cli.laptop import SECRET, serving
@@ -96,6 +96,7 @@ class Events:
 
     def __init__(self) -> None:
         self.ids: set[int] = set()
+        self.hidden: set[int] = set()
 
     def newest(self, *, before: float | None = None) -> int:
         return 0 if before is not None else max(self.ids, default=0)
@@ -104,7 +105,7 @@ class Events:
         return sorted(each for each in self.ids if each > event_id)[:limit]
 
     def events_of(self, ids: list[int]) -> list[dict[str, int]]:
-        return [{"id": each} for each in sorted(ids)]
+        return [{"id": each} for each in sorted(ids) if each not in self.hidden]
 
 
 def drain(events: Events, position: Position) -> list[int]:
@@ -125,3 +126,10 @@ def test_an_event_that_appears_below_one_that_was_seen_is_sent_too_and_each_once
     assert drain(events, position) == [LOOKBACK + 7, 2 * LOOKBACK]
     assert drain(events, position) == []
     assert drain(events, position_at(events, since=1.0)) == sorted(events.ids)
+
+
+def test_events_that_nobody_is_shown_do_not_hide_those_that_come_after_them() -> None:
+    events = Events()
+    events.hidden = set(range(1, 3 * PAGE)) - {7}
+    events.ids = {*events.hidden, 7, 3 * PAGE}
+    assert drain(events, Position()) == [7, 3 * PAGE]

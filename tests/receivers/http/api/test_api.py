@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -103,6 +104,21 @@ def test_lists_are_those_of_the_commands_page_by_page(stock: House) -> None:
     ):
         assert stock.ask("GET", "/events", token, params=params).status_code == 422
     assert stock.ask("GET", "/events", token, params={"before": 999}).status_code == 404
+
+
+def test_the_pages_of_a_list_go_back_no_further_than_its_first_one(stock: House) -> None:
+    hour_s = 3_600
+    for number in (1, 2):
+        at = time.time() - number * 20 * hour_s
+        store(stock.ledger, new_event(key=f"old_{number}", handlers=(), received_at=at))
+    token = stock.token("read")
+    params: dict[str, Any] = {"limit": 3}
+    shown: list[str] = []
+    while params.get("before", True):
+        page = stock.ask("GET", "/events", token, params=params).json()
+        shown += [each["external_id"] for each in page["events"]]
+        params |= {"before": page["next"], "since": page["since"]}
+    assert shown[-1] == "old_1"
 
 
 def test_headers_and_bodies_need_the_scope_payload(stock: House) -> None:
