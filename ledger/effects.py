@@ -202,9 +202,14 @@ def _row(message: Mapping[str, Any], now: float, held_until: float | None, about
         "fold_at": about.fold_at,
         "amount": about.amount,
         "currency": about.currency,
-        "customer": None if about.customer is None else about.customer[:MAX_ABOUT_CHARS],
-        "reason": None if about.reason is None else about.reason[:MAX_ABOUT_CHARS],
+        "customer": _short(about.customer),
+        "reason": _short(about.reason),
     }
+
+
+def _short(text: str | None) -> str | None:
+    # Strangers choose their names, and PostgreSQL takes no text with a NUL in it.
+    return None if text is None else text.replace("\0", "")[:MAX_ABOUT_CHARS]
 
 
 def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:

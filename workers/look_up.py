@@ -133,7 +133,8 @@ class LookUps:
 
     def _ask(self, event: Event) -> Found:
         if not look_up.is_thin(event):
-            answer = self._stripe.get(look_up.object_path(event), account=event.account, expand=["balance_transaction"])
+            path, expand = look_up.object_path(event), look_up.expanded(event)
+            answer = self._stripe.get(path, account=event.account, expand=expand)
             return Found(now=look_up.told_now(event, answer.content, at=answer.at))
         whole = self._stripe.get(look_up.thin_path(event), context=event.account)
         twin = look_up.twin_path(whole.content)

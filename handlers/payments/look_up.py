@@ -40,6 +40,10 @@ TWIN_WAIT_S = 600.0
 
 OWN_PATHS = {"payment_intent": "/v1/payment_intents/", "refund": "/v1/refunds/", "dispute": "/v1/disputes/"}
 
+SETTLED = frozenset({"charge", "refund", "payout", "topup", "transfer"})
+# Of these Stripe puts in the whole balance transaction if it is told to. Told so of anything else, it answers 400:
+# "This property cannot be expanded" (stripe-python 16.1.0 has the list: where `balance_transaction` is an ExpandableField).
+
 THIN_TYPES = tuple(
     f"{THIN}{type_}"
     for type_ in (
@@ -168,6 +172,12 @@ def object_path(event: Event) -> str:
     if start is None:
         raise GiveUp(f"Stripe cannot be asked for one {it.object}")
     return f"{start}{_quoted(it.id)}"
+
+
+def expanded(event: Event) -> tuple[str, ...]:
+    """Name what Stripe is to put in whole, where otherwise its id is."""
+    it = read(event, Snapshot[_It]).data.object
+    return ("balance_transaction",) if it.object in SETTLED else ()
 
 
 def _quoted(name: str) -> str:

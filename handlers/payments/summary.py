@@ -10,8 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, Table, and_, func, literal, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
+from handlers.payments import lifecycle
 from handlers.payments.tables import disputes, objects, payments, refunds
 
 HALF_BITS = 32
@@ -124,6 +138,8 @@ class _Span:
 
     def holds(self, at: ColumnElement[int], table: Table) -> ColumnElement[bool]:
         conditions = [at >= self.since, at < self.until, table.c.livemode == self.livemode]
+        if table is payments:
+            conditions.append(table.c.version_created >= self.since)  # nothing is older than this: for the index
         if self.account is not None:
             conditions.append(table.c.account == self.account)
         return and_(*conditions)
@@ -153,14 +169,41 @@ def summarise(
     )
 
 
-_TRY_FAILED = and_(payments.c.status == "requires_payment_method", payments.c.failure_code.is_not(None))
+_TRY_FAILED = and_(
+    payments.c.status == "requires_payment_method",
+    # Not every failure has a code.
+    or_(
+        payments.c.failure_code.is_not(None),
+        payments.c.version_rank == lifecycle.PAYMENT.rank(lifecycle.TRY_FAILED),
+    ),
+)
+
+_ITS_CHARGE = objects.alias("its_charge")
+_CHARGED_AT = (
+    select(_ITS_CHARGE.c.made_at)
+    .where(
+        _ITS_CHARGE.c.account == payments.c.account,
+        _ITS_CHARGE.c.livemode == payments.c.livemode,
+        _ITS_CHARGE.c.id == payments.c.latest_charge,
+    )
+    .correlate(payments)
+    .scalar_subquery()
+)
+_PAID_AT = case(
+    # Of a payment that only its refund told of, the event's time is the refund's: it was taken when it was charged.
+    (
+        payments.c.version_standing == int(lifecycle.Standing.CHARGE),
+        func.coalesce(_CHARGED_AT, payments.c.version_created),
+    ),
+    else_=payments.c.version_created,
+)
 
 _MADE_AT = {
     refunds: func.coalesce(refunds.c.made_at, refunds.c.version_created),
     disputes: func.coalesce(disputes.c.made_at, disputes.c.version_created),
 }
 _REACHED_AT = {
-    payments: payments.c.version_created,
+    payments: _PAID_AT,
     refunds: refunds.c.version_created,
     disputes: disputes.c.version_created,
     objects: objects.c.reached_at,
@@ -189,7 +232,7 @@ _ROWS = (
         name="taken",
         amount=payments.c.amount_received,
         currency=payments.c.currency,
-        at=payments.c.version_created,
+        at=_PAID_AT,
         counts=payments.c.status == "succeeded",
     ),
     _Row(
@@ -258,7 +301,7 @@ def _by_state(db: Connection, span: _Span) -> Iterator[Standing]:
 def _failure_codes(db: Connection, span: _Span) -> Sequence[FailureCode]:
     code = payments.c.failure_code
     statement = select(code, func.count().label("number")).where(
-        span.holds(payments.c.version_created, payments), _TRY_FAILED
+        span.holds(payments.c.version_created, payments), _TRY_FAILED, code.is_not(None)
     )
     return _ranked(FailureCode(code=row.failure_code, count=row.number) for row in db.execute(statement.group_by(code)))
 

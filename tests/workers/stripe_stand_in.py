@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "rk_of_the_stand_in"
+SETTLED = re.compile(r"/v1/(charges|refunds|payouts|topups|transfers)/")
 VERSION = re.compile(r"\d{4}-\d\d-\d\d\.[a-z]+")
 
 
@@ -38,6 +39,8 @@ class StripeStandIn:
             return status, more, _error("api_error", "refused")
         if bare not in self.objects:
             return 404, {}, _error("invalid_request_error", "resource_missing")
+        if "expand" in path and not SETTLED.match(bare):
+            return 400, {}, _error("invalid_request_error", "property_cannot_be_expanded")
         return 200, {}, self.objects[bare]
 
 

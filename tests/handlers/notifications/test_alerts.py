@@ -169,3 +169,19 @@ def test_a_failure_code_that_is_no_code_is_not_repeated(desk: Desk) -> None:
 def test_a_failure_code_that_is_new_is_shown_in_its_own_words(desk: Desk) -> None:
     changes = {"data__object__last_payment_error__decline_code": "moon_in_retrograde"}
     assert only_post(desk, "stripe", FAILED, changes).header.endswith("(moon in retrograde)")
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [
+        ("payment_intent.payment_failed", "receipt_email"),
+        ("invoice.payment_failed", "customer_name"),
+        ("charge.dispute.created", "evidence__customer_name"),
+    ],
+)
+def test_a_customer_with_a_nul_in_their_name_is_told_of_on_every_database(desk: Desk, type_: str, name: str) -> None:
+    anonymous = {"last_payment_error__payment_method": None, "customer": None} if name == "receipt_email" else {}
+    fields = {f"data__object__{path}": value for path, value in {**anonymous, name: "Ada\0 Byron"}.items()}
+    desk.deliver(sample(type_, **fields))
+    [post] = desk.posts()
+    assert "Ada Byron" in post.text

@@ -102,3 +102,20 @@ def test_every_state_is_counted_by_kind_and_currency(desk: Desk) -> None:
     states = [(each.kind, each.state, each.currency, each.count, each.amount) for each in the_day(desk).by_state]
     assert ("payment", "processing", "usd", 2, 9800) in states
     assert ("dispute", "won", "usd", 1, 4900) in states
+
+
+def test_a_payment_that_only_its_refund_told_of_was_taken_when_it_was_charged(desk: Desk) -> None:
+    charged_at = SAMPLED_AT - DAY_S
+    desk.deliver(
+        sample("charge.refunded", livemode=True, created=SAMPLED_AT + 60, data__object__created=charged_at),
+    )
+    assert the_day(desk).of("usd").taken == Sum(0, 0)
+    assert ("payment", "succeeded") not in {(each.kind, each.state) for each in the_day(desk).by_state}
+    day_before = summarise(desk.db, since=charged_at, until=SAMPLED_AT)
+    assert day_before.of("usd").taken == Sum(1, 4900)
+
+
+def test_a_payment_that_failed_for_no_reason_that_anybody_gave_has_failed(desk: Desk) -> None:
+    deliver(desk, "payment_intent.payment_failed", 1, last_payment_error={"type": "api_error"})
+    assert the_day(desk).of("usd").failed == Sum(1, 4900)
+    assert the_day(desk).failure_codes == ()
