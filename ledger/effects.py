@@ -313,9 +313,10 @@ def mark_dead(db: Connection, effect: Effect, *, token: str, error: str, now: fl
     return held
 
 
-def pause_channel(db: Connection, effect: Effect, *, token: str, until: float) -> bool:
-    """Put an effect back that Slack was too busy for, uncounted, and let its whole channel wait (Unix seconds)."""
-    _keep_channel(db, effect.channel, {"paused_until": until})
+def pause_channel(db: Connection, effect: Effect, *, token: str, now: float, pause_s: float) -> bool:
+    """Put an effect back that Slack was too busy for, uncounted, and let its whole channel wait."""
+    until = now + pause_s
+    _keep_channel(db, effect.channel, {"paused_until": until, "pause_s": pause_s})
     values = {"due_at": until, "attempts": effects.c.attempts - 1, "last_error": "Slack asked to wait (429)"}
     return _settle(db, effect, token, _again(), values)
 

@@ -114,7 +114,7 @@ def correct_clocks(db: Connection, now: float) -> None:
     ):
         late = free(select(table.c.id).where(where))
         db.execute(update(table).where(table.c.id.in_(late)).values({column: now}))
-    too_long = channels.c.paused_until > soon + LONGEST_PAUSE_S
+    too_long = channels.c.paused_until > soon + func.coalesce(channels.c.pause_s, LONGEST_PAUSE_S)
     db.execute(update(channels).where(too_long).values(paused_until=now))
     db.execute(update(channels).where(channels.c.next_at > soon + LEASE_S).values(next_at=now))
 

@@ -231,6 +231,7 @@ channels = Table(
     Column("name", String(NAME_CHARS), primary_key=True),  # as the settings spell it
     Column("channel_id", String(NAME_CHARS)),  # Slack's own id of it, from its answers
     Column("paused_until", Float, nullable=False, server_default="0"),  # because Slack asked to wait
+    Column("pause_s", Float),  # for how long it asked: whose clock said until when may have been wrong
     Column("next_at", Float, nullable=False, server_default="0"),  # from then on the next message may be sent
 )
 

@@ -211,8 +211,8 @@ class Sender:
         return "dead" if due_at is None else "ambiguous"
 
     def _wait(self, effect: Effect, token: str, error: Busy) -> None:
-        until = time.time() + error.after_s
-        self._record(effect, lambda db: effects.pause_channel(db, effect, token=token, until=until))
+        now, pause_s = time.time(), error.after_s
+        self._record(effect, lambda db: effects.pause_channel(db, effect, token=token, now=now, pause_s=pause_s))
         log.info("channel paused", **_known(effect), after_s=error.after_s)
 
     def _failed(self, effect: Effect, token: str, error: NotSent) -> str:

@@ -314,6 +314,27 @@ def test_an_effect_that_waits_is_rung_for(ledger: Ledger, broker: StubBroker, sw
     assert messages(broker, EFFECTS_QUEUE) == [[]]
 
 
+def test_a_channel_that_slack_wants_left_alone_waits_as_long_as_it_asked_whosever_clock_was_ahead(
+    ledger: Ledger, sweeper: Sweeper
+) -> None:
+    (one,) = store(ledger, new_event())
+    asked_s = {"right": 600.0, "ahead": 1.0}
+    with ledger.write() as db:
+        for channel, ahead_s in (("right", 0.0), ("ahead", 1_800.0)):
+            now = time.time() + ahead_s
+            message = {"text": ""}
+            effects.plan(db, event_id=1, delivery_id=one, key=channel, channel=channel, message=message, now=0)
+            claimed = line.claim_next(db, token=channel, now=now)
+            assert claimed is not None
+            assert claimed.key == channel
+            effects.pause_channel(db, claimed, token=channel, now=now, pause_s=asked_s[channel])
+    sweeper.sweep()
+    with ledger.write() as db:
+        ahead = line.claim_next(db, token="t", now=time.time() + 1)
+    assert ahead is not None
+    assert ahead.key == "ahead"
+
+
 def test_the_newest_ten_thousand_rejections_are_kept(ledger: Ledger) -> None:
     rejection = {
         "received_at": 0.0,

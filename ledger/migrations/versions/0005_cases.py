@@ -38,6 +38,7 @@ def upgrade() -> None:
     for name, kind in NEW_COLUMNS.items():
         op.add_column("effects", sa.Column(name, kind, nullable=True))
     op.add_column("channels", sa.Column("next_at", sa.Float(), server_default="0", nullable=False))
+    op.add_column("channels", sa.Column("pause_s", sa.Float(), nullable=True))
     op.create_table(
         "storms",
         sa.Column("channel", sa.String(length=255), nullable=False),
@@ -115,6 +116,7 @@ def downgrade() -> None:
         op.drop_index(name, table_name=table)
     for table in ("rhythms", "alarms", "cases", "storms"):
         op.drop_table(table)
+    op.drop_column("channels", "pause_s")
     op.drop_column("channels", "next_at")
     for name in (*NEW_COLUMNS, "revision"):
         op.drop_column("effects", name)
