@@ -95,7 +95,7 @@ def rehearse(
             now=time.time(),
             rules=rules,
             allowed_users=settings.allowed_users,
-            asks_stripe=settings.stripe_api_key is not None,
+            asks_stripe=settings.stripe_modes,
             again_for=again_for,
         )
 
