@@ -44,6 +44,8 @@ SETTLED = frozenset({"charge", "refund", "payout", "topup", "transfer"})
 # Of these Stripe puts in the whole balance transaction if it is told to. Told so of anything else, it answers 400:
 # "This property cannot be expanded" (stripe-python 16.1.0 has the list: where `balance_transaction` is an ExpandableField).
 
+ASKED_AFTER_S = 60.0
+
 THIN_TYPES = tuple(
     f"{THIN}{type_}"
     for type_ in (
@@ -62,10 +64,12 @@ def look_up(event: Event, ctx: Context) -> None:
     """Do without asking: with a key, `workers.look_up` takes these deliveries, and nobody comes here.
 
     Raises:
-        RetryLater: the twin that would tell the same may still come.
+        RetryLater: the twin that would tell the same may still come; or it is for those who can ask.
         GiveUp: it did not; Stripe must be asked.
 
     """
+    if ctx.asks_stripe:  # a rehearsal, or a message that somebody made up
+        raise RetryLater("Stripe is asked by the queue of look-ups", after_s=ASKED_AFTER_S)
     if is_thin(event) and _twin_told(event, ctx):
         return
     what = "it is thin, and tells only where the facts are" if is_thin(event) else "another event contradicts it"

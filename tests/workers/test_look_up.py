@@ -35,8 +35,6 @@ from workers.look_up import NOT_SIGNED, LookUps
 from workers.report import Report
 from workers.watch import Watch
 
-pytestmark = ON_SQLITE
-
 SUBSCRIPTION, DISPUTE, CHARGE = "sub_1SAMPLE0000", "du_1SAMPLE0000", "ch_3SAMPLE0000"
 THIN = sample("v1.charge.dispute.created", id="evt_thin", livemode=True)
 TWIN = told(7, "charge.dispute.created", 0)
@@ -164,6 +162,7 @@ def test_where_two_events_contradict_each_other_stripe_says_which_came_last(
     assert look_up.name == look_ups.HANDLER
 
 
+@ON_SQLITE
 def test_without_a_key_the_contradiction_is_recorded_and_nobody_is_asked(
     ledger: Ledger, router: Router, stripe: StripeStandIn
 ) -> None:
@@ -174,6 +173,7 @@ def test_without_a_key_the_contradiction_is_recorded_and_nobody_is_asked(
     assert look_ups.HANDLER not in {row["handler"] for row in office.rows(deliveries)}
 
 
+@ON_SQLITE
 def test_a_key_is_asked_about_its_own_mode_only(ledger: Ledger, router: Router, stripe: StripeStandIn) -> None:
     office = Office(ledger, router, stripe, key="rk_test_no_real_one")
     office.take(*contradicting())
@@ -182,6 +182,7 @@ def test_a_key_is_asked_about_its_own_mode_only(ledger: Ledger, router: Router, 
     assert {key: set(load_settings({"STRIPE_API_KEY": key}).stripe_modes) for key in modes} == modes
 
 
+@ON_SQLITE
 def test_what_a_charge_cost_is_asked_where_no_event_says_it(office: Office, stripe: StripeStandIn) -> None:
     charge = told(1, "charge.succeeded", 0)
     settled = {"object": "balance_transaction", "id": "txn_1", "fee": 172, "net": 4728, "currency": "usd"}
@@ -207,6 +208,7 @@ def test_a_thin_event_and_its_twin_count_once_whichever_comes_first(
     assert (stored["secret_position"] == NOT_SIGNED) == (first == "thin")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_thin_event_without_a_twin_is_told_by_its_object_as_it_is_now(
     office: Office, stripe: StripeStandIn, *, gone: bool
@@ -225,6 +227,7 @@ def test_a_thin_event_without_a_twin_is_told_by_its_object_as_it_is_now(
     assert [row["type"] for row in office.rows(events)] == ["v1.charge.dispute.created", "charge.dispute.created"]
 
 
+@ON_SQLITE
 def test_without_a_key_a_thin_event_waits_for_its_twin_then_says_what_it_needs_and_nothing_is_lost(
     ledger: Ledger, router: Router, stripe: StripeStandIn
 ) -> None:
@@ -255,6 +258,7 @@ def test_without_a_key_a_thin_event_whose_twin_came_is_done(
     assert len(office.rows(history)) == 1
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("status", "headers", "state"),
     [
@@ -276,6 +280,7 @@ def test_what_stripe_refuses_now_is_asked_again_and_what_it_does_not_have_is_for
         assert row["due_at"] == pytest.approx(time.time() + 7, abs=3)
 
 
+@ON_SQLITE
 def test_a_wrong_key_is_tried_again_and_never_repeated_in_what_is_kept(
     ledger: Ledger, router: Router, stripe: StripeStandIn
 ) -> None:
@@ -287,6 +292,7 @@ def test_a_wrong_key_is_tried_again_and_never_repeated_in_what_is_kept(
     assert "somebody" not in row["last_error"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("url", ["@example.com/x", "//example.com/x", "/v1/../../x y", "https://example.com/v1/x"])
 def test_a_thin_event_cannot_make_us_ask_somebody_else(office: Office, stripe: StripeStandIn, url: str) -> None:
     thin = {**THIN, "related_object": {"id": "du_1", "type": "dispute", "url": url}}
@@ -295,6 +301,7 @@ def test_a_thin_event_cannot_make_us_ask_somebody_else(office: Office, stripe: S
     assert (office.look_up()["state"], stripe.asked) == ("dead", ["/v2/core/events/evt_thin"])
 
 
+@ON_SQLITE
 def test_what_is_no_object_of_the_kind_is_for_a_person_and_changes_nothing(
     office: Office, stripe: StripeStandIn
 ) -> None:
