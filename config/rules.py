@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from config.errors import InvalidRules
 from config.settings import Settings
@@ -57,13 +57,29 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _checked_currency(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{3}", value):
+        raise ValueError(f"{value!r} is not a currency: three small letters, as Stripe spells it")
+    return value
+
+
+def _checked_amount(value: int | str) -> int | str:
+    _amount(value)
+    return value
+
+
+_Currency = Annotated[str, AfterValidator(_checked_currency)]
+_Amount = Annotated[int | str, AfterValidator(_checked_amount)]
+# Checked one by one: what is wrong is then known with its key, and by that with its line.
+
+
 class _Rule(_Table):
     post: bool = True
     channel: str | None = None
     mention: str | None = None
     severity: Severity | None = None
     fold_at: int | None = Field(default=None, ge=2, le=1_000)
-    at_least: dict[str, int | str] = Field(default_factory=dict)
+    at_least: dict[_Currency, _Amount] = Field(default_factory=dict)
 
     @field_validator("channel")
     @classmethod
@@ -75,15 +91,6 @@ class _Rule(_Table):
     def _is_a_mention(cls, value: str | None) -> str | None:
         if value is not None and not MENTION.fullmatch(value):
             raise ValueError("must be <!channel>, <!here>, <@U…> (a person's id) or <!subteam^S…> (a group's id)")
-        return value
-
-    @field_validator("at_least")
-    @classmethod
-    def _are_amounts(cls, value: dict[str, int | str]) -> dict[str, int | str]:
-        for currency, amount in value.items():
-            if not re.fullmatch(r"[a-z]{3}", currency):
-                raise ValueError(f"{currency!r} is not a currency: three small letters, as Stripe spells it")
-            _amount(amount)
         return value
 
 
@@ -312,7 +319,7 @@ def _parse(text: str, path: Path | None) -> _File:
 
 
 def _sentence(path: Path | None, lines: Mapping[tuple[str, ...], int], problem: Any) -> str:  # noqa: ANN401  # pydantic's own dict
-    place = tuple(str(part) for part in problem["loc"])
+    place = tuple(str(part) for part in problem["loc"] if part != "[key]")  # of a key, pydantic says that it is one
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such key"
@@ -331,7 +338,9 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
             table = _path(header[1])
             found.setdefault(table, number)
         elif key := KEY.match(line):
-            found.setdefault(table + _path(key[1]), number)
+            path = _path(key[1])
+            for length in range(1, len(path) + 1):  # `refund.post = true` is the line of `refund`, too
+                found.setdefault(table + path[:length], number)
     return found
 
 

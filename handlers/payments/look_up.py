@@ -42,7 +42,7 @@ OWN_PATHS = {"payment_intent": "/v1/payment_intents/", "refund": "/v1/refunds/",
 
 SETTLED = frozenset({"charge", "refund", "payout", "topup", "transfer"})
 # Of these Stripe puts in the whole balance transaction if it is told to. Told so of anything else, it answers 400:
-# "This property cannot be expanded" (stripe-python 16.1.0 has the list: where `balance_transaction` is an ExpandableField).
+# "This property cannot be expanded" (stripe-python 16.1.0: where `balance_transaction` is an ExpandableField).
 
 ASKED_AFTER_S = 60.0
 

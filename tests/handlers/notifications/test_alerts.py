@@ -181,7 +181,8 @@ def test_a_failure_code_that_is_new_is_shown_in_its_own_words(desk: Desk) -> Non
 )
 def test_a_customer_with_a_nul_in_their_name_is_told_of_on_every_database(desk: Desk, type_: str, name: str) -> None:
     anonymous = {"last_payment_error__payment_method": None, "customer": None} if name == "receipt_email" else {}
-    fields = {f"data__object__{path}": value for path, value in {**anonymous, name: "Ada\0 Byron"}.items()}
+    changes: dict[str, Any] = {**anonymous, name: "Ada\0 Byron"}
+    fields: dict[str, Any] = {f"data__object__{path}": value for path, value in changes.items()}
     desk.deliver(sample(type_, **fields))
     [post] = desk.posts()
     assert "Ada Byron" in post.text
