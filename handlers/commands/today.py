@@ -1,73 +1,46 @@
 """`/hookline payments today`: what the book says of the day so far, by currency, real money and test apart."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Connection
 
 from handlers.commands.asker import Asker
 from handlers.notifications.reasons import DECLINES, in_words
 from handlers.payments.money import listed
-from handlers.payments.sums import sums
-from handlers.payments.tables import disputes, payments, refunds
+from handlers.payments.summary import Sum, Summary, summarise
 
-NO_REFUND = ("failed", "canceled")
+DAY_S = 86_400
 
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One line of the answer."""
-
-    label: str
-    table: Table
-    amount: str
-    conditions: tuple[ColumnElement[bool], ...]
-
-
-FAILED = (payments.c.status == "requires_payment_method", payments.c.failure_code.is_not(None))
-
-QUESTIONS = (
-    _Question("Taken", payments, "amount_received", (payments.c.status == "succeeded",)),
-    _Question("Failed", payments, "amount", FAILED),
-    _Question("Refunded", refunds, "amount", (func.coalesce(refunds.c.status, "").not_in(NO_REFUND),)),
-    _Question("Disputed", disputes, "amount", ()),
-)
+LABELS = {"taken": "Taken", "failed": "Failed", "refunded": "Refunded", "disputed": "Disputed"}
 
 
 def sum_up_today(db: Connection, asker: Asker) -> str:
-    """Sum up what has its latest event today: an object counts once, where it stands now."""
+    """Sum up the day so far, as `hookline payments summary` and the digest do."""
     began = asker.today
     zone = asker.zone.key
-    live, test = (_lines(db, began.timestamp(), livemode=mode) for mode in (True, False))
+    live, test = (_lines(_summary(db, asker, livemode=mode)) for mode in (True, False))
     lines = [f"*{began:%A, %d %B}* so far ({zone})", *(live or ["Nothing yet."])]
     if test:
         lines += ["*TEST mode: no real money*", *test]
     return "\n".join(lines)
 
 
-def _lines(db: Connection, since: float, *, livemode: bool) -> list[str]:
-    lines = [line for each in QUESTIONS if (line := _line(db, each, since, livemode=livemode)) is not None]
-    reason = _top_reason(db, since, livemode=livemode)
-    return [*lines, reason] if reason is not None else lines
+def _summary(db: Connection, asker: Asker, *, livemode: bool) -> Summary:
+    # Stripe's clock may be ahead of ours.
+    return summarise(db, since=asker.today.timestamp(), until=asker.now + DAY_S, livemode=livemode)
 
 
-def _line(db: Connection, question: _Question, since: float, *, livemode: bool) -> str | None:
-    table = question.table
-    mine = (*_today(table, since, livemode=livemode), *question.conditions)
-    count: int = db.execute(select(func.count()).select_from(table).where(*mine)).scalar_one()
-    if not count:
-        return None
-    money = sums(db, table.c[question.amount], table.c.currency, *mine)
-    return f"{question.label}: {count:,} · {listed(money)}"
+def _lines(today: Summary) -> list[str]:
+    lines = [f"{label}: {count:,} · {listed(sums)}" for label, count, sums in _sums(today)]
+    if today.failure_codes:
+        top = today.failure_codes[0]
+        lines.append(f"Most failed for: {in_words(top.code, DECLINES)} ({top.count:,})")
+    return lines
 
 
-def _top_reason(db: Connection, since: float, *, livemode: bool) -> str | None:
-    count = func.count()
-    failed = select(payments.c.failure_code, count).where(*_today(payments, since, livemode=livemode), *FAILED)
-    by_reason = failed.group_by(payments.c.failure_code).order_by(count.desc(), payments.c.failure_code)
-    top = db.execute(by_reason.limit(1)).first()
-    return None if top is None else f"Most failed for: {in_words(top[0], DECLINES)} ({top[1]:,})"
-
-
-def _today(table: Table, since: float, *, livemode: bool) -> tuple[Any, ...]:
-    return (table.c.livemode == livemode, table.c.version_created >= int(since))
+def _sums(today: Summary) -> Iterator[tuple[str, int, dict[str, int]]]:
+    for name, label in LABELS.items():
+        of: dict[str, Sum] = {each.currency: getattr(each, name) for each in today.by_currency}
+        sums = {currency: its.amount for currency, its in of.items() if its.count}
+        if sums:
+            yield label, sum(its.count for its in of.values()), sums
