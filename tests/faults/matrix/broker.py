@@ -129,5 +129,5 @@ def broker_gone_at_the_worst_moment(stage: Stage) -> None:
     house.broker.start()
     stage.sending.rate(0)
     stage.sending.wait_until_over()
-    stage.claim(holds=house.wait_until_quiet(timeout_s=60) is not None, what="one worker does not do all queues' work")
+    stage.claim(holds=house.wait_until_quiet(timeout_s=180) is not None, what="one worker does not do all queues' work")
     house.start("worker.2")

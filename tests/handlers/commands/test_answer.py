@@ -53,6 +53,15 @@ def test_payments_today_sums_up_by_currency_and_keeps_test_money_apart(desk: Des
 
 
 @DESK_ON_SQLITE
+def test_what_only_heard_of_something_new_today_is_not_of_today(desk: Desk) -> None:
+    yesterday = {"created": SAMPLED_AT - 24 * HOUR_S}
+    desk.deliver(live("charge.dispute.closed", "du_1", **yesterday))
+    desk.deliver(live("refund.updated", "re_1", **yesterday))
+    desk.deliver(live("charge.dispute.created", "du_2", status="warning_needs_response"))
+    assert ask(desk, "payments today").split("\n")[1:] == ["Nothing yet."]
+
+
+@DESK_ON_SQLITE
 def test_today_is_the_day_of_the_rules_time_zone(desk: Desk) -> None:
     desk.deliver(live("payment_intent.succeeded", "pi_1"))  # at 12:00 UTC
     later = SAMPLED_AT + 5 * HOUR_S  # 02:00 of the next day in Tokyo
