@@ -177,11 +177,11 @@ class LocalHands:
 
     def advance(self, replay_id: int, *, limit: int) -> "Step":
         """Set the next items of a replay going."""
-        from ledger import replays
+        from ledger import actions
 
         try:
             with self._ledger.write() as db:
-                return replays.advance(db, replay_id, limit=limit, now=time.time())
+                return actions.advance(db, replay_id, by=by_whoever(), limit=limit, now=time.time())
         except LookupError:
             raise NotDone(f"there is no replay {replay_id}") from None
 
