@@ -47,6 +47,9 @@ def open_api(environ: Mapping[str, str]) -> "Api":
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)
     except ValueError:
         usable = False
+    if usable and parts.username is not None:
+        # The HTTP client would send these in the token's place, and messages would show them.
+        raise NotDone("the address of a service has no user or password in it: the token says who asks")
     if not usable or not url.isascii():
         raise NotDone(f"{url!r} is not an address such as https://hooks.example.com")
     if parts.scheme == "http" and not _is_here(parts.hostname or ""):

@@ -25,6 +25,8 @@ def pages(api: Api, what: str, wanted: "Filter", before: str | None) -> Iterator
     """Give a list page by page, and of each whether there is more; as many rows as `wanted.limit`."""
     left = wanted.limit or 0
     asked = fields(wanted)
+    if what == "events" and before is not None and not before.isdigit():
+        before = str(api.get(f"/events/{place(before)}")["id"])  # named as the provider does
     if what == "requests":
         asked = {"source": asked["source"], "reason": asked["state"], "since": asked["since"], "until": asked["until"]}
     while left:
