@@ -79,7 +79,7 @@ class Hands(Protocol):
         """Say what events these are, and their ids, oldest first."""
 
     def load(self, event_id: int) -> "Stored":
-        """Read what is sent of an event."""
+        """Read what is sent of an event. Raises Gone if it is not there any more, or its payload is not."""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from cli.errors import Disconnected, NotDone
+from cli.errors import Disconnected, Gone, NotDone
 from cli.show import note
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Api:
 
         Raises:
             Disconnected: the service does not answer.
+            Gone: there is no such thing, or not any more.
             NotDone: it refuses.
 
         """
@@ -121,7 +122,8 @@ def _refusal(url: str, answer: "httpx.Response") -> NotDone:
     if answer.status_code in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}:
         return Disconnected(f"{url} answers {answer.status_code}: {detail or answer.reason_phrase}")
     sentence = (detail or f"{url} answers {answer.status_code} {answer.reason_phrase}").rstrip(".")
-    return NotDone(sentence[:1].lower() + sentence[1:])
+    kind = Gone if answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE} else NotDone
+    return kind(sentence[:1].lower() + sentence[1:])
 
 
 def _object(answer: "httpx.Response") -> View:
