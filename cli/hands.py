@@ -79,7 +79,7 @@ class Hands(Protocol):
         """Say what events these are, and their ids, oldest first."""
 
     def load(self, event_id: int) -> "Stored":
-        """Read what is sent of an event."""
+        """Read what is sent of an event. Raises Gone if it is not there any more, or its payload is not."""
 
     @property
     def name(self) -> str:
@@ -126,8 +126,7 @@ class LocalHands:
         from handlers import preview
         from ledger.selection import select_deliveries
 
-        with self._ledger.read() as db:
-            _check_handler(db, wanted.handler)
+        with self._told("selected"), self._ledger.read() as db:
             found = select_deliveries(db, wanted)
             return preview.of_deliveries(db, found), found.deliveries
 
@@ -178,11 +177,11 @@ class LocalHands:
 
     def advance(self, replay_id: int, *, limit: int) -> "Step":
         """Set the next items of a replay going."""
-        from ledger import replays
+        from ledger import actions
 
         try:
             with self._ledger.write() as db:
-                return replays.advance(db, replay_id, limit=limit, now=time.time())
+                return actions.advance(db, replay_id, by=by_whoever(), limit=limit, now=time.time())
         except LookupError:
             raise NotDone(f"there is no replay {replay_id}") from None
 
@@ -259,12 +258,13 @@ class LocalHands:
     def _told(self, done: str) -> Iterator[None]:
         from handlers.choice import UnknownHandler
         from ledger.addresses import Unknown
+        from ledger.selection import NeverHandled
 
         try:
             yield
         except Unknown as error:
             raise NotDone(f"{error}; nothing was {done}") from None
-        except UnknownHandler as error:
+        except (UnknownHandler, NeverHandled) as error:
             raise NotDone(str(error)) from None
 
 
@@ -287,12 +287,3 @@ def _handlers() -> "Mapping[str, Handler]":
     from handlers.router import load_router
 
     return load_router().by_name
-
-
-def _check_handler(db: "Connection", handler: str | None) -> None:
-    from ledger import views
-    from ledger.views.filter import is_known
-
-    if handler is not None and not is_known(db, handler):
-        known = ", ".join(views.known_handlers(db))
-        raise NotDone(f"no delivery was ever for the handler {handler!r}; there is {known or 'none yet'}")

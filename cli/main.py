@@ -74,6 +74,9 @@ def hookline(
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
     """
+    if (url is not None and not url.strip()) or (token is not None and not token.strip()):
+        # As when a script's variable is not set: to work on the ledger that is here would be the wrong one.
+        raise typer.BadParameter("--url and --token must not be empty")
     # The commands, and what they start, read it where everything else is that says which service is meant.
     os.environ.update({name: value for name, value in ((URL, url), (TOKEN, token)) if value is not None})
 

@@ -1,10 +1,10 @@
 """Shows events as they come in."""
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cli.ending import Ending
 from cli.show import Part, View, cell, note, print_json, print_lines, short_time, terminal_width
 from ledger.errors import LedgerUnavailable
 
@@ -25,27 +25,16 @@ TYPE_CHARS = 30
 
 def tail(ledger: "Ledger", wanted: "Filter", *, as_json: bool) -> None:
     """Print events that match, as they come in, until Ctrl-C or SIGTERM. `wanted.since`: those since then first."""
-    ending = _Ending()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ending)
+    ending = Ending()
+    ending.listen()
     follower = Follower(ledger, wanted, print_json if as_json else print_events)
     try:
         follower.start()
-        while not ending.asked_for:
+        while not ending.is_asked_for():
             if not follower.show_new():
                 time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         return
-
-
-class _Ending:
-    """What a signal does: it interrupts, and is remembered, because Python drops interrupts that strike a finalizer."""
-
-    asked_for = False
-
-    def __call__(self, _number: int, _frame: object) -> None:
-        self.asked_for = True
-        raise KeyboardInterrupt
 
 
 class Follower:

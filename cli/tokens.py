@@ -1,6 +1,7 @@
 """Make, list and end tokens for the HTTP API of this service."""
 
 import os
+import re
 import time
 from typing import Annotated
 
@@ -65,6 +66,10 @@ def create_token(
     wrong = [each for each in scope if each not in SCOPES]
     if wrong:
         raise typer.BadParameter(f"{wrong[0]!r} is not a scope: there are {', '.join(SCOPES)}")
+    if not re.fullmatch(tokens.NAME, name):
+        raise typer.BadParameter(f"{name!r} cannot be a name: a letter, then letters, digits and . _ @ -, 100 at most")
+    if expires is not None and not 0 < expires <= tokens.MAX_AGE_S:
+        raise typer.BadParameter("--expires must be some time, and ten years at most")
     now = time.time()
     try:
         with writing(os.environ) as db:

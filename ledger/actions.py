@@ -10,7 +10,7 @@ from ledger.addresses import split
 from ledger.again import NOTHING, RETRIABLE, Again
 from ledger.audit import By
 from ledger.dismissals import DISMISSABLE
-from ledger.replays import Found
+from ledger.replays import Found, Step
 
 
 def retry(db: Connection, names: Sequence[str], *, by: By, now: float, states: Collection[str] | None = None) -> Again:
@@ -89,3 +89,32 @@ def start_replay(
     )
     audit.record(db, by, "replay", now=now, replay=replay_id, deliveries=len(found.items), chosen=dict(chosen))
     return replay_id
+
+
+def advance(db: Connection, replay_id: int, *, by: By, limit: int, now: float) -> Step:
+    """Set the next items of a replay going. Whoever goes on with one, other than at once, is in the audit log too.
+
+    Args:
+        db: where.
+        replay_id: which.
+        by: who.
+        limit: at most so many items.
+        now: Unix seconds.
+
+    Raises:
+        LookupError: there is no such replay.
+
+    """
+    step = replays.advance(db, replay_id, limit=limit, now=now)
+    if (step.started or step.left_alone) and not _is_at_it(db, by, replay_id):
+        audit.record(db, by, "replay.resume", now=now, replay=replay_id)
+    return step
+
+
+def _is_at_it(db: Connection, by: By, replay_id: int) -> bool:
+    """Whether the newest entry says that they began or resumed it: a replay has thousands of steps."""
+    return any(
+        entry["action"] in ("replay", "replay.resume")
+        and (entry["who"], entry["via"], entry["detail"]["replay"]) == (by.who, by.via, replay_id)
+        for entry in audit.list_audit(db, limit=1)
+    )

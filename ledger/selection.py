@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, union_all
 
+from ledger import views
 from ledger.event import DeliveryState
 from ledger.own import SOURCE as OWN
 from ledger.tables import DEAD, QUEUED, WAITING, deliveries, effects, events
 from ledger.views import Filter, event_conditions, in_parts
+from ledger.views.filter import is_known
 
 MAX_SELECTED = 100_000
 # A person should look before more is done.
@@ -21,6 +23,13 @@ NARROW = {
     DeliveryState.QUEUED: QUEUED,
 }
 # What few deliveries are in is found by a partial index, however long the history has grown.
+
+
+class NeverHandled(LookupError):
+    """No delivery was ever for this handler: its name is wrong, or it is new."""
+
+    def __init__(self, handler: str, known: Collection[str]) -> None:
+        super().__init__(f"no delivery was ever for the handler {handler!r}; there is {', '.join(known) or 'none yet'}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,13 @@ def select_deliveries(db: Connection, wanted: Filter) -> Selected:
     """Select deliveries by the filter; its `state` must be set, and is theirs; its limit counts them.
 
     With `dead` also those whose effects are dead.
+
+    Raises:
+        NeverHandled: the filter names a handler that never had a delivery.
+
     """
+    if wanted.handler is not None and not is_known(db, wanted.handler):
+        raise NeverHandled(wanted.handler, views.known_handlers(db))
     state = DeliveryState(str(wanted.state))
     limit = min(wanted.limit or MAX_SELECTED, MAX_SELECTED)
     conditions = event_conditions(_without_state(wanted))

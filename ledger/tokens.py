@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 
 from ledger import audit
 from ledger.audit import By
+from ledger.schedule import DAY_S
 from ledger.store import insert_or_ignore
 from ledger.tables import tokens
 from ledger.views import View, rfc3339
@@ -25,6 +26,11 @@ PUBLIC_BYTES, SECRET_BYTES = 6, 32
 
 TOKEN = re.compile(r"hkl_([0-9a-f]{12})_[0-9a-f]{64}")
 # The prefix is for people and for programs that look for leaked secrets.
+
+NAME = "^[A-Za-z][A-Za-z0-9._@-]{0,99}$"
+# No number, which would be somebody else's id to whoever ends a token by its id or name.
+
+MAX_AGE_S = 10 * 365 * DAY_S
 
 NO_DIGEST = "0" * 64
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.errors import NotDone
+from cli.errors import Gone, NotDone
 from cli.forward.resigning import Stored, headers_for, read_headers
 from cli.forward.target import Target, resolve
 from cli.hands import open_hands
 from cli.options import Json
+from cli.preview import count
 from cli.show import clean, print_json, write
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def forward_events(
     The body is the original, byte for byte; the signature is made anew, as the
     provider makes it, with the time of now and your secret, so that the vendor's
     own SDK takes it. Nothing changes in the ledger. No redirects are followed.
-    Exits 1 if an answer is not a 2xx.
+    If one of them is unknown or has no payload any more, nothing is sent. Exits 1
+    if an answer is not a 2xx.
 
     Examples:
       hookline forward evt_1Qabc --to http://localhost:3000/webhooks/stripe --secret whsec_...
@@ -51,7 +53,9 @@ def forward_events(
         from ledger.views import Filter
 
         target = aim(sending)
-        _, ids = hands.find_events(Choice(wanted=Filter(), names=tuple(events)))
+        found, ids = hands.find_events(Choice(wanted=Filter(), names=tuple(events)))
+        if found["payload_pruned"]:
+            raise Gone(f"the payload of {count(found['payload_pruned'], 'event')} was pruned; nothing was sent")
         send_all(hands.load, ids, sending, target, as_json=as_json)
 
 
@@ -126,7 +130,7 @@ def load(db: "Connection", event_id: int) -> Stored:
     """Read what is sent of an event.
 
     Raises:
-        NotDone: it is gone, or its payload is.
+        Gone: it is not there any more, or its payload is not.
 
     """
     from sqlalchemy import select
@@ -135,7 +139,7 @@ def load(db: "Connection", event_id: int) -> Stored:
 
     row = db.execute(select(events).where(events.c.id == event_id)).first()
     if row is None or row.payload_pruned_at:
-        raise NotDone(f"the payload of event {event_id} was pruned: it cannot be sent")
+        raise Gone(f"the payload of event {event_id} was pruned: it cannot be sent")
     return Stored(
         id=row.id,
         source=row.source,

@@ -1,7 +1,6 @@
 """`hookline listen`: sends new events to a server on this machine as they come in, after those that it missed."""
 
 import os
-import signal
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.errors import Disconnected, NotDone
+from cli.ending import Ending
+from cli.errors import Disconnected, Gone, NotDone
 from cli.forward.command import AllowRemote, Sending, send
 from cli.forward.target import Target, resolve
 from cli.hands import Hands, View, open_hands
@@ -92,12 +92,13 @@ def listen(
     if secret is not None and not secret.strip():
         raise NotDone("the secret to sign with is empty")
     target = resolve(forward_to, allow_remote=allow_remote)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ending = Ending()
+    ending.listen()
     with open_hands(os.environ) as hands:
         place = Place(settings.hookline_data_dir, ledger=hands.name, url=forward_to)
         listener = Listener(hands, place, target, wants=wants, secret_of=secret_of, as_json=as_json)
         try:
-            listener.run(since=since)
+            listener.run(ending, since=since)
         except KeyboardInterrupt:
             return
 
@@ -124,11 +125,11 @@ class Listener:
         self._as_json = as_json
         self._silent = False
 
-    def run(self, *, since: float | None) -> None:
-        """Send what there is and what comes, without end."""
+    def run(self, ending: Ending, *, since: float | None) -> None:
+        """Send what there is and what comes, until somebody ends it."""
         position = self._begin(since)
         note(f"sending to {self._target.url}: {self._from_where(position, since)}")
-        while True:
+        while not ending.is_asked_for():
             try:
                 new = unseen(self._hands, position)
             except Disconnected as error:
@@ -138,7 +139,9 @@ class Listener:
             self._say_back("the ledger answers again")
             for view in new:
                 if self._wants(view):
-                    self._send(view["id"])
+                    self._send(view["id"], ending)
+                if ending.is_asked_for():
+                    return
                 position.mark(view["id"])
                 self._place.write(position)  # after it was sent: what is interrupted is sent again
             if not new:
@@ -158,14 +161,19 @@ class Listener:
             return "what comes in from now on"
         return f"what came in after event {position.newest}, and then what comes in"
 
-    def _send(self, event_id: int) -> None:
-        """Send one event, as often as it takes until something listens there."""
-        while True:
+    def _send(self, event_id: int, ending: Ending) -> None:
+        """Send one event, as often as it takes until something listens there.
+
+        Raises:
+            NotDone: it cannot be read, and neither could the next one. It counts as not sent.
+
+        """
+        while not ending.is_asked_for():
             try:
                 event = self._hands.load(event_id)
             except Disconnected as error:
                 self._say_silent(str(error))
-            except NotDone as error:
+            except Gone as error:
                 note(str(error))
                 return
             else:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from cli.errors import Disconnected, NotDone
+from cli.errors import Disconnected, Gone, NotDone
 from cli.show import note
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def open_api(environ: Mapping[str, str]) -> "Api":
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)
     except ValueError:
         usable = False
+    if usable and parts.username is not None:
+        # The HTTP client would send these in the token's place, and messages would show them.
+        raise NotDone("the address of a service has no user or password in it: the token says who asks")
     if not usable or not url.isascii():
         raise NotDone(f"{url!r} is not an address such as https://hooks.example.com")
     if parts.scheme == "http" and not _is_here(parts.hostname or ""):
@@ -68,6 +71,7 @@ class Api:
 
         Raises:
             Disconnected: the service does not answer.
+            Gone: there is no such thing, or not any more.
             NotDone: it refuses.
 
         """
@@ -118,7 +122,8 @@ def _refusal(url: str, answer: "httpx.Response") -> NotDone:
     if answer.status_code in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}:
         return Disconnected(f"{url} answers {answer.status_code}: {detail or answer.reason_phrase}")
     sentence = (detail or f"{url} answers {answer.status_code} {answer.reason_phrase}").rstrip(".")
-    return NotDone(sentence[:1].lower() + sentence[1:])
+    kind = Gone if answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE} else NotDone
+    return kind(sentence[:1].lower() + sentence[1:])
 
 
 def _object(answer: "httpx.Response") -> View:

@@ -144,8 +144,8 @@ def fields(wanted: "Filter") -> dict[str, Any]:
 
 
 def moment(at: float | None) -> str | None:
-    """Write a moment (Unix seconds) as RFC 3339."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
+    """Write a moment (Unix seconds) as RFC 3339. Nothing came in before 1970."""
+    return None if at is None else datetime.fromtimestamp(max(at, 0.0), UTC).isoformat()
 
 
 def _choice(choice: "Choice") -> dict[str, Any]:

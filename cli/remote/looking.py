@@ -1,12 +1,12 @@
 """Lists, single events and the tail of a service elsewhere, for the commands that show them."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from cli.ending import Ending
 from cli.errors import Disconnected, NotDone
 from cli.listen.stream import position_at, unseen
 from cli.remote.api import Api, View, place
@@ -25,6 +25,8 @@ def pages(api: Api, what: str, wanted: "Filter", before: str | None) -> Iterator
     """Give a list page by page, and of each whether there is more; as many rows as `wanted.limit`."""
     left = wanted.limit or 0
     asked = fields(wanted)
+    if what == "events" and before is not None and not before.isdigit():
+        before = str(api.get(f"/events/{place(before)}")["id"])  # named as the provider does
     if what == "requests":
         asked = {"source": asked["source"], "reason": asked["state"], "since": asked["since"], "until": asked["until"]}
     while left:
@@ -57,12 +59,13 @@ def get_event(api: Api, address: str, *, with_body: bool) -> tuple[View, bytes |
 
 def tail(api: Api, wanted: "Filter", show: Callable[[Sequence[View]], None]) -> None:
     """Show events that match as they come in, until Ctrl-C or SIGTERM. `wanted.since`: those since then first."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ending = Ending()
+    ending.listen()
     hands = RemoteHands(api)
     try:
         position = position_at(hands, since=wanted.since)
         silent = False
-        while True:
+        while not ending.is_asked_for():
             try:
                 new = unseen(hands, position)
             except Disconnected as error:

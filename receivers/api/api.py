@@ -14,6 +14,7 @@ from handlers.choice import UnknownHandler
 from handlers.router import Handler
 from ledger.addresses import Unknown
 from ledger.errors import LedgerUnavailable
+from ledger.selection import NeverHandled
 from ledger.store import Ledger
 from ledger.views import SeveralEvents
 from receivers.api.doing import Doing
@@ -48,6 +49,7 @@ def add_api(app: FastAPI, ledger: Ledger, handlers: Mapping[str, Handler], setti
         (LedgerUnavailable, _unavailable),
         (Unknown, _unknown),
         (UnknownHandler, _unknown),
+        (NeverHandled, _unknown),
         (SeveralEvents, _ambiguous),
     ):
         app.add_exception_handler(error, answer)

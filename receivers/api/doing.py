@@ -94,11 +94,11 @@ class Doing:
             )  # fmt: skip
             return JSONResponse(replays.get_replay(db, replay_id))
 
-    def advance(self, replay: Number, asked: shapes.StepAsked) -> Response:
+    def advance(self, replay: Number, asked: shapes.StepAsked, request: Request) -> Response:
         """Set the next items of a replay going; whoever asks decides how fast."""
         try:
             with self._ledger.write() as db:
-                step = replays.advance(db, replay, limit=asked.limit, now=time.time())
+                step = actions.advance(db, replay, by=by(request), limit=asked.limit, now=time.time())
         except LookupError:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no replay {replay}.") from None
         told = {"started": step.started, "left_alone": step.left_alone, "cursor": step.cursor, "items": step.items}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.choice import Choice
 from ledger.event import DeliveryState, EventState
-from ledger.tokens import Scope
+from ledger.tokens import MAX_AGE_S, NAME, Scope
 from ledger.views import Filter
 
 MAX_ID = 2**63 - 1
@@ -177,9 +177,9 @@ class StepAsked(Asked):
 class TokenAsked(Asked):
     """A token to make."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
-    expires_in_s: float | None = Field(None, gt=0, le=10 * 365 * 86_400)
+    expires_in_s: float | None = Field(None, gt=0, le=MAX_AGE_S)
 
 
 class AuditAsked(Asked):

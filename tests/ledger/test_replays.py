@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from handlers.context import Channels, Context
-from ledger import replays
+from ledger import actions, audit, replays
+from ledger.audit import By
 from ledger.event import DeliveryState, Event
 from ledger.replays import Item, NewHandler
 from ledger.store import Ledger, Transaction
@@ -148,3 +149,20 @@ def post(ledger: Ledger, **changes: Any) -> None:
         channels = Channels(finance="#finance", engineering="#engineering")
         context = Context(db=Transaction(db), channels=channels, delivery_id=1, now=NOW, **changes)
         context.post(event, key="refund", channel="#finance", text="Refund", blocks=[])
+
+
+@ON_SQLITE
+def test_whoever_goes_on_with_a_replay_is_in_the_audit_log_once(ledger: Ledger) -> None:
+    ann, bob = By(who="ann", via="cli"), By(who="bob", via="api")
+    for _ in range(4):
+        store(ledger, new_event())
+    with ledger.write() as db:
+        db.execute(update(deliveries).values(state="dead"))
+        found = replays.find(db, Filter())
+        number = actions.start_replay(db, found, chosen={}, state=None, again=False, by=ann, now=NOW)
+    for by in (ann, bob, bob, ann, ann):
+        with ledger.write() as db:
+            actions.advance(db, number, by=by, limit=1, now=NOW)
+    with ledger.read() as db:
+        said = [(entry["action"], entry["who"], entry["detail"]["replay"]) for entry in audit.list_audit(db, limit=9)]
+    assert said[::-1] == [("replay", "ann", 1), ("replay.resume", "bob", 1), ("replay.resume", "ann", 1)]

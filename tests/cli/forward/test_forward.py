@@ -11,12 +11,14 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
+from sqlalchemy import update
 
 from cli.errors import NotDone
 from cli.forward.resigning import Stored, headers_for
 from cli.forward.sending import post
 from cli.forward.target import resolve
 from ledger.store import Ledger
+from ledger.tables import events
 from tests.cli.laptop import SECRET, serving
 from tests.cli.shell import Shell
 from tests.ledger.making import new_event, store
@@ -139,3 +141,12 @@ def test_the_command_sends_the_original_bytes_and_fails_when_the_answer_does(she
     with serving(500) as (url, _):
         done = shell.run("forward", "1", "--to", url, "--secret", SECRET)
         assert (done.returncode, done.stderr) == (1, "hookline: 1 of 1 was not answered with a 2xx\n")
+
+
+def test_what_has_no_payload_any_more_is_said_and_nothing_is_sent(shell: Shell, ledger: Ledger) -> None:
+    store(ledger, new_event(key="evt_1", body=BODY), new_event(key="evt_2", body=BODY))
+    with ledger.write() as db:
+        db.execute(update(events).where(events.c.id == 2).values(payload_pruned_at=1.0))
+    with serving() as (url, came):
+        said = shell.refused("forward", "1", "2", "--to", url, "--secret", SECRET)
+    assert (said, came) == ("the payload of 1 event was pruned; nothing was sent", [])

@@ -1,6 +1,7 @@
 """The commands against a service elsewhere show and do the same as beside its ledger."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from ledger import tokens
 from ledger.audit import By
 from ledger.store import Ledger
 from ledger.tables import deliveries
+from tests.cli.dev.waiting import wait_until
 from tests.cli.laptop import SECRET, serving
 from tests.cli.shell import Shell
 from tests.ledger.making import new_event, states, store
@@ -56,12 +58,16 @@ def beside(its_ledger: Ledger, server: Server, tmp_path: Path, nursery: Path) ->
 @pytest.fixture
 def elsewhere(beside: Shell, server: Server, its_ledger: Ledger) -> Shell:
     """A shell somewhere else, with a token."""
-    with its_ledger.write() as db:
-        name, scopes = f"ann-{time.monotonic_ns()}", [tokens.Scope(each) for each in ("read", "payload", "replay")]
-        by, now = By(who="ann", via="cli"), time.time()
-        _, token = tokens.make_token(db, name=name, scopes=scopes, expires_at=None, by=by, now=now)
+    token = _token(its_ledger, "read", "payload", "replay")
     url = f"http://127.0.0.1:{server.port}"
     return Shell(beside.directory, {"HOOKLINE_URL": url, "HOOKLINE_TOKEN": token}, beside.nursery)
+
+
+def _token(its_ledger: Ledger, *scopes: str) -> str:
+    with its_ledger.write() as db:
+        name, by, now = f"ann-{time.monotonic_ns()}", By(who="ann", via="cli"), time.time()
+        its = [tokens.Scope(each) for each in scopes]
+        return tokens.make_token(db, name=name, scopes=its, expires_at=None, by=by, now=now)[1]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +75,9 @@ def elsewhere(beside: Shell, server: Server, its_ledger: Ledger) -> Shell:
     [
         "events list",
         "events list --type invoice.* --json",
-        "events list --limit 1 --before 3",
+        "events list --limit 1 --before evt_unhandled",
         "events list --state failed",
+        "events list --since 9999999w --limit 1 --json",
         "events get evt_dead",
         "events get 1 --json",
         "events get evt_done --raw",
@@ -96,6 +103,7 @@ def test_what_is_refused_is_refused_in_the_same_words(beside: Shell, elsewhere: 
         ("retry", "2", "777"),
         ("retry", "evt_done"),
         ("replay", "--handler", "nobody.run", "--dry-run"),
+        ("retry", "--handler", "nobody.run", "--dry-run"),
         ("replays", "get", "999"),
         ("replay", "--resume", "999"),
     ):
@@ -145,6 +153,8 @@ def test_what_cannot_be_asked_there_is_said_in_a_sentence(beside: Shell, elsewhe
     assert "HOOKLINE_TOKEN must be set" in elsewhere.having(HOOKLINE_TOKEN="").refused("events", "list")
     assert "not one, or was revoked" in elsewhere.having(HOOKLINE_TOKEN="hkl_x").refused("events", "list")
     assert "is not an address" in elsewhere.having(HOOKLINE_URL="localhost:8000").refused("retry", "1")
+    assert "no user or password" in elsewhere.having(HOOKLINE_URL="https://ann:pw@192.0.2.1").refused("retry", "1")
+    assert [beside.run(word, "", "retry", "2").returncode for word in ("--url", "--token")] == [2, 2]
     assert "does not answer" in elsewhere.having(HOOKLINE_URL="http://127.0.0.1:1").refused("events", "list")
     wrong = elsewhere.having(HOOKLINE_URL=f"http://127.0.0.1:{server.port}/healthz").refused("events", "list")
     assert wrong.startswith("there is no API at ")
@@ -157,4 +167,21 @@ def test_what_cannot_be_asked_there_is_said_in_a_sentence(beside: Shell, elsewhe
     assert reader.refused("events", "get", "1", "--raw") == "this needs a token with the scope payload"
     assert beside.objects("tokens", "revoke", "reader")[0]["state"] == "revoked"
     assert "was revoked" in reader.refused("events", "list")
-    assert beside.run("tokens", "create", "x", "--scope", "everything").returncode == 2
+    for words in ("x --scope everything", "7 --scope read", "x --scope read --expires 999999999w"):
+        assert beside.run("tokens", "create", *words.split()).returncode == 2
+
+
+def test_a_token_that_may_not_read_payloads_ends_listening_and_what_it_did_not_send_is_sent_later(
+    elsewhere: Shell, its_ledger: Ledger
+) -> None:
+    too_little = elsewhere.having(HOOKLINE_TOKEN=_token(its_ledger, "read"))
+    with serving() as (url, came):
+        words = ("listen", "--forward-to", url, "--secret", SECRET, "--since", "all", "--source", "stripe")
+        ended = too_little.run(*words)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert ended.stderr.endswith("hookline: this needs a token with the scope payload\n")
+        with elsewhere.start(*words[:-4]) as process:
+            wait_until(lambda: bool(came))
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+    assert came[0][1]["hookline-external-id"] == "evt_dead"
