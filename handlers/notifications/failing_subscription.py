@@ -64,6 +64,8 @@ def show(parts: Parts, whose: Whose) -> Face | None:
     money = Money(it["amount"], it["currency"])
     ended = ENDED.get(status)
     over = subscription in GIVEN_UP
+    # It is past due no more when nothing is owed; the event that says so is none of a failing subscription's.
+    standing = subscription if over or ended is None else ""
     return Face(
         title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}",
         status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble)),
@@ -73,7 +75,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
             "Customer": it["customer"],
             "Tries": trouble["tries"] or None,
             "Next try": in_utc(trouble["next"]) if ended is None and not over else None,
-            "Subscription": it["subscription"] and f"{it['subscription']}{_in_brackets(subscription)}",
+            "Subscription": it["subscription"] and f"{it['subscription']}{_in_brackets(standing)}",
             "Invoice": it["number"] or it["id"],
         },
         link=page_link(whose.account, whose.livemode, "invoices", it["id"]),

@@ -156,6 +156,7 @@ def test_an_invoice_that_failed_and_was_paid_says_that_it_is_healed(engine: Engi
     end = run(engine, router, INVOICE)
     (message,) = end["messages"].values()
     assert message.header == "Subscription payment paid after all: €49.00"
+    assert "unpaid" not in message.text  # as the subscription was, before
     assert end["threads"]["stripe/failing_subscription/-/live/in_1/paid"].text == "Healed: paid, €49.00."
     assert [row["state"] for row in end["cases"]] == ["closed"]
 
