@@ -1,5 +1,6 @@
 """What the API is asked and what it answers, as the OpenAPI page shows it."""
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from handlers.choice import Choice
 from ledger.event import DeliveryState, EventState
 from ledger.tokens import MAX_AGE_S, NAME, Scope
-from ledger.views import Filter
+from ledger.views import Filter, within_a_day
 
 MAX_ID = 2**63 - 1
 MAX_PAGE = 200
@@ -143,7 +144,7 @@ class DismissAsked(Asked):
 
 
 class ChoiceAsked(About):
-    """Which events to replay, or to send somewhere else."""
+    """Which events to replay, or to send somewhere else: without names or `since`, those of the last 24 h."""
 
     names: Annotated[list[Word], Field(min_length=1, max_length=10_000)] | None = Field(
         None, description="Only these events, by our ids or the provider's."
@@ -154,7 +155,9 @@ class ChoiceAsked(About):
     def choice(self) -> Choice:
         """Give it as the handlers understand it."""
         names = None if self.names is None else tuple(self.names)
-        return Choice(wanted=self.filter(state=self.state, limit=self.limit), names=names)
+        wanted = self.filter(state=self.state, limit=self.limit)
+        # As the command has it: an empty filter must not mean all of history.
+        return Choice(wanted=wanted if names is not None else within_a_day(wanted, now=time.time()), names=names)
 
 
 class ReplayAsked(Asked):

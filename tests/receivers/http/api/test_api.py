@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ledger.audit import By
 from ledger.store import Ledger
 from ledger.tables import deliveries
 from ledger.tables import tokens as tokens_table
+from receivers.api.shapes import ChoiceAsked
 from tests.ledger.making import new_event, states, store
 from tests.receivers.http.api.house import API, House
 from tests.receivers.http.webhooks import webhook
@@ -204,3 +206,12 @@ def test_names_of_tokens_are_never_given_twice(ledger: Ledger) -> None:
         digest = db.execute(select(tokens_table.c.digest)).scalar_one()
     assert len(digest) == 64
     assert digest not in token
+
+
+def test_a_choice_without_names_or_a_beginning_reaches_back_a_day_as_the_command_does() -> None:
+    now = time.time()
+    chosen = {given: ChoiceAsked.model_validate(json.loads(given)).choice() for given in ("{}", '{"names": ["evt_1"]}')}
+    assert chosen["{}"].wanted.since == pytest.approx(now - 86_400, abs=60)
+    assert chosen['{"names": ["evt_1"]}'].wanted.since is None
+    asked = ChoiceAsked.model_validate_json('{"since": "2026-01-01T00:00:00Z"}').choice()
+    assert asked.wanted.since == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
