@@ -224,8 +224,9 @@ class _Known:
             self._parts[part.name] = {"version": version, "type": event.type, "facts": dict(part.facts)}
 
     def add(self, line: Line, at: int) -> bool:
-        """Keep a line, unless it is known. Say whether it is new."""
+        """Keep a line, since when it is first so. Say whether it is new."""
         if line.name in self._lines:
+            self._lines[line.name]["at"] = min(at, self._lines[line.name]["at"])
             return False
         self._lines[line.name] = {"text": line.text, "at": at}
         return True

@@ -1,7 +1,7 @@
 """Disputes: one case each, from the first word of the customer's bank to the last."""
 
 from handlers.context import Context
-from handlers.notifications import cases
+from handlers.notifications import cases, suspicious_payment
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
@@ -56,6 +56,7 @@ def dispute(event: Event, ctx: Context) -> None:
     )
     key = stripe_key(event, "dispute", opened.id)
     cases.enter(event, ctx, KIND, key=key, parts=[part], lines=_lines(event, opened))
+    suspicious_payment.disputed(event, ctx, snapshot)
 
 
 def show(parts: Parts, whose: Whose) -> Face:

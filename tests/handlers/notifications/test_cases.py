@@ -48,6 +48,12 @@ def warning(what: str, at_s: int, *, actionable: bool) -> Payload:
     return event(f"issfr_{what}", f"radar.early_fraud_warning.{what}", at_s, **its)
 
 
+def refunded(at_s: int, amount: int) -> Payload:
+    its = {"id": "ch_1", "payment_intent": "pi_1", "currency": "usd", "status": "succeeded"}
+    money = {"amount": 12_000, "amount_captured": 12_000, "amount_refunded": amount}
+    return event(f"ch_refunded_{amount}", "charge.refunded", at_s, **its, **money)
+
+
 def review(what: str, at_s: int, *, is_open: bool) -> Payload:
     its = {"id": "prv_1", "payment_intent": "pi_1", "open": is_open, "opened_reason": "rule", "reason": "rule"}
     closed = {} if is_open else {"closed_reason": "approved"}
@@ -84,6 +90,13 @@ LIVES = {
     "paid_after_all": INVOICE,
     "given_up": GIVEN_UP,
     "suspicion": SUSPICION,
+    "suspected_and_disputed": [*SUSPICION[:2], *DISPUTE[:4]],
+    "asked_and_disputed": [
+        *SUSPICION[:2],
+        dispute("created", 1, "warning_needs_response", of="du_2"),
+        dispute("closed", 2, "warning_closed", of="du_2"),
+        *DISPUTE[:1],
+    ],
     "interleaved": [*DISPUTE, *INVOICE, *SUSPICION],
 }
 
@@ -158,6 +171,34 @@ def test_an_invoice_that_failed_and_was_paid_says_that_it_is_healed(engine: Engi
     assert message.header == "Subscription payment paid after all: €49.00"
     assert end["threads"]["stripe/failing_subscription/-/live/in_1/paid"].text == "Healed: paid, €49.00."
     assert [row["state"] for row in end["cases"]] == ["closed"]
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("more", "state", "page"),
+    [
+        (DISPUTE[:3], "disputed: do not refund, answer the dispute", "disputes/du_1"),
+        (DISPUTE, "disputed: do not refund, see the dispute", "disputes/du_1"),
+        ([refunded(30, 500), refunded(40, 12_000)], "refunded: nothing more to do", "payments/pi_1"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_suspicious_payment_that_is_disputed_or_refunded_is_not_to_be_refunded(
+    engine: Engine, router: Router, more: list[Payload], state: str, page: str, *, is_first: bool
+) -> None:
+    suspected = SUSPICION[:2]
+    end = run(engine, router, [*suspected, *more] if is_first else [*more, *suspected])
+    message = end["messages"]["stripe/suspicious_payment/-/live/pi_1"]
+    (row,) = [row for row in end["cases"] if row["kind"] == "suspicious_payment"]
+    assert (row["state"], row["status"]) == ("closed", state)
+    assert f"https://dashboard.stripe.com/{page}" in str(message.blocks)
+    assert "refund it now" not in str(message.blocks)
+
+
+@DESK_ON_SQLITE
+def test_a_suspicious_payment_that_went_back_in_part_is_still_suspicious(engine: Engine, router: Router) -> None:
+    end = run(engine, router, [*SUSPICION[:1], refunded(30, 500)])
+    assert [row["state"] for row in end["cases"]] == ["open"]
 
 
 @DESK_ON_SQLITE
