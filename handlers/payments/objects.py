@@ -116,6 +116,7 @@ class EvidenceDetails(Shape):
     """Until when a dispute can be answered."""
 
     due_by: Seconds | None = None
+    past_due: bool = False
 
 
 class Evidence(Shape):
@@ -131,6 +132,11 @@ class Move(Shape):
     fee: Amount = 0
     net: Amount = 0
     currency: Currency | None = None
+
+    @property
+    def gross(self) -> int:
+        """What it was before the fee."""
+        return self.net + self.fee
 
 
 class Dispute(Shape):
@@ -163,6 +169,19 @@ class Dispute(Shape):
     def due_by(self) -> int | None:
         """Until when evidence counts, in Unix seconds."""
         return self.evidence_details.due_by if self.evidence_details else None
+
+    @property
+    def past_due(self) -> bool:
+        """Whether Stripe says that it is too late."""
+        return self.evidence_details is not None and self.evidence_details.past_due
+
+    def moved(self, sign: int) -> Move | None:
+        """Add up what it took from our balance (sign -1) or gave back (1); None where that is not known."""
+        moves = [move for move in self.balance_transactions if move.net * sign > 0]
+        if not moves or moves[0].currency is None or len({move.currency for move in moves}) > 1:
+            return None
+        fee, net = sum(move.fee for move in moves), sum(move.net for move in moves)
+        return Move(fee=fee, net=net, currency=moves[0].currency)
 
 
 class Payout(Shape):

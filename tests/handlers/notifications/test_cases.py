@@ -1,16 +1,18 @@
 """A case reads the same in the end, in its message and in its thread, whatever the order or number of arrivals."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from cli.sample import SAMPLED_AT
+from handlers.notifications.times import in_utc
 from handlers.router import Router
-from ledger.tables import cases
+from ledger.tables import cases, effects
 from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk
 
@@ -24,11 +26,18 @@ def event(name: str, type_: str, at_s: int, **fields: object) -> Payload:
     return {**body, "data": {"object": fields}}
 
 
-def dispute(what: str, at_s: int, status: str, *, name: str = "", of: str = "du_1") -> Payload:
+TAKEN = {"currency": "usd", "fee": 1_500, "net": -13_500}
+BACK = {"currency": "usd", "fee": 0, "net": 12_000}
+
+
+def dispute(
+    what: str, at_s: int, status: str, *, name: str = "", of: str = "du_1", moves: Sequence[Payload] = ()
+) -> Payload:
     base = {"id": of, "payment_intent": "pi_1", "amount": 12_000, "currency": "usd", "reason": "fraudulent"}
     due = {"due_by": SAMPLED_AT + 9 * DAY_S}
     type_ = f"charge.dispute.{what}"
-    return event(name or f"{of}_{what}_{status}", type_, at_s, **base, status=status, evidence_details=due)
+    its = {"status": status, "evidence_details": due, "balance_transactions": list(moves)}
+    return event(name or f"{of}_{what}_{status}", type_, at_s, **base, **its)
 
 
 def invoice(what: str, at_s: int, status: str, tries: int) -> Payload:
@@ -64,11 +73,11 @@ def review(what: str, at_s: int, *, is_open: bool) -> Payload:
 DISPUTE = [
     dispute("created", 0, "needs_response"),
     dispute("created", 0, "needs_response", name="twin"),
-    dispute("funds_withdrawn", 0, "needs_response"),
+    dispute("funds_withdrawn", 0, "needs_response", moves=[TAKEN]),
     dispute("updated", 60, "under_review"),
     dispute("updated", 60, "under_review", name="another_twin"),
-    dispute("closed", 90, "won"),
-    dispute("funds_reinstated", 90, "won"),
+    dispute("closed", 90, "won", moves=[TAKEN]),
+    dispute("funds_reinstated", 90, "won", moves=[TAKEN, BACK]),
 ]
 INVOICE = [
     invoice("payment_failed", 0, "open", 1),
@@ -149,12 +158,51 @@ def test_a_dispute_tells_its_history_in_its_thread(engine: Engine, router: Route
     end = run(engine, router, DISPUTE)
     (message,) = end["messages"].values()
     assert message.header == "Dispute won: $120.00 (customer says they did not authorize it)"
-    assert {key.rpartition("/")[2]: line.text for key, line in end["threads"].items()} == {
-        "funds_withdrawn": "$120.00 taken from our Stripe balance.",
-        "under_review": "Evidence submitted. The bank decides now.",
-        "won": "Won: $120.00 back.",
-        "funds_reinstated": "$120.00 given back to our Stripe balance.",
-    }
+    assert [(key.rpartition("/")[2], line.text) for key, line in end["threads"].items()] == HISTORY
+
+
+MINUTES = [f"({in_utc(SAMPLED_AT + seconds)})" for seconds in (0, 60, 90)]
+HISTORY = [
+    ("funds_withdrawn", f"$135.00 taken from our Stripe balance ($120.00 and a $15.00 fee). {MINUTES[0]}"),
+    ("under_review", f"Evidence submitted. The bank decides now. {MINUTES[1]}"),
+    ("won", f"Won: the money is ours. {MINUTES[2]}"),
+    ("funds_reinstated", f"$120.00 given back to our Stripe balance (not the $15.00 fee). {MINUTES[2]}"),
+]
+
+
+@DESK_ON_SQLITE
+def test_lines_of_a_thread_that_wait_together_go_out_in_stripes_order(engine: Engine, router: Router) -> None:
+    with open_desk(engine, router) as desk:
+        for each in reversed(DISPUTE):
+            desk.deliver(each)
+        waiting = select(effects.c.key).where(effects.c.parent.is_not(None)).order_by(effects.c.due_at)
+        told = [key.rpartition("/")[2] for key in desk.db.execute(waiting).scalars()]
+    assert told == [name for name, _ in HISTORY]
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("moves", "told"),
+    [
+        ([], "$120.00 given back to our Stripe balance."),
+        (
+            [BACK | {"fee": -1_500, "net": 13_500}],
+            "$135.00 given back to our Stripe balance ($120.00 and the $15.00 fee).",
+        ),
+        ([{"currency": "eur", "fee": 0, "net": 10_000}], "€100.00 given back to our Stripe balance."),
+    ],
+)
+def test_a_dispute_that_was_won_says_what_really_came_back(
+    engine: Engine, router: Router, moves: list[Payload], told: str
+) -> None:
+    end = run(engine, router, [dispute("funds_reinstated", 0, "won", moves=moves)])
+    assert f"{told} {MINUTES[0]}" in [line.text for line in end["threads"].values()]
+
+
+@DESK_ON_SQLITE
+def test_where_stripe_says_no_fee_none_is_claimed(engine: Engine, router: Router) -> None:
+    end = run(engine, router, [dispute("funds_withdrawn", 0, "needs_response")])
+    assert [line.text for line in end["threads"].values()] == [f"$120.00 taken from our Stripe balance. {MINUTES[0]}"]
 
 
 @DESK_ON_SQLITE
