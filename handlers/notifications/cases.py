@@ -110,10 +110,11 @@ Show = Callable[[Parts, "Whose"], Face | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whose:
-    """Whose money a case is about."""
+    """Whose money a case is about, and when it is looked at (Unix seconds)."""
 
     account: str | None
     livemode: bool | None
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def enter(
     for part in parts:
         known.take(part, event)
     fresh = [line for line in lines if known.add(line, parts[0].created)]
-    face = kind.show(known.facts(), Whose(account=event.account, livemode=row["livemode"]))
+    face = kind.show(known.facts(), Whose(account=event.account, livemode=row["livemode"], now=ctx.now))
     if face is None:
         _save(ctx, key, {"facets": known.written()})
         return
@@ -170,7 +171,7 @@ def change(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind, value
     _save(ctx, row["key"], values)
     row = {**row, **values}
     known = _Known.read(row["facets"])
-    face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"]))
+    face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"], now=ctx.now))
     if face is not None:
         _show(event, ctx, row, face, known)
 

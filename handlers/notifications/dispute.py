@@ -1,12 +1,15 @@
 """Disputes: one case each, from the first word of the customer's bank to the last."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from handlers.context import Context
 from handlers.notifications import cases, suspicious_payment
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DISPUTES, in_words, with_code
-from handlers.notifications.times import in_utc
+from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Dispute, Move
@@ -49,6 +52,7 @@ def dispute(event: Event, ctx: Context) -> None:
             "status": opened.status,
             "reason": opened.reason,
             "due_by": opened.due_by,
+            "past_due": opened.past_due,
             "payment": opened.payment_intent or opened.charge,
             "customer": opened.customer,
             "opened_at": opened.created or snapshot.created,
@@ -71,14 +75,15 @@ def show(parts: Parts, whose: Whose) -> Face:
     # An inquiry takes no money yet, and is often settled by an answer alone.
     kind = "Inquiry" if status.startswith("warning_") else "Dispute"
     needs_us = status in NEEDS_US
+    late = _too_late(it, whose.now) if needs_us else None
     return Face(
         title=f"{kind} {word}: {money.display()} ({in_words(it['reason'], DISPUTES)})",
-        status=meaning,
+        status=late or meaning,
         is_open=status not in OVER,
         opened_at=it["opened_at"],
         facts={
-            "Send evidence by": (in_utc(it["due_by"]) or "no deadline given") if needs_us else None,
-            "Our Stripe balance": parts.get("money", {}).get("told"),
+            "Send evidence by": _deadline(it["due_by"]) if needs_us and late is None else None,
+            "Our Stripe balance": parts.get("money", {}).get("told") if kind == "Dispute" else None,
             "Customer": it["customer"],
             "Reason": with_code(it["reason"], DISPUTES),
             "Payment": it["payment"],
@@ -93,6 +98,17 @@ def show(parts: Parts, whose: Whose) -> Face:
 
 
 KIND = Kind("dispute", show)
+
+
+def _too_late(it: Mapping[str, Any], now: float) -> str | None:
+    due_by = it["due_by"]
+    if not it.get("past_due") and (due_by is None or due_by >= now):
+        return None
+    return f"the deadline has passed{'' if due_by is None else f': {on_day(due_by)}'}"
+
+
+def _deadline(due_by: int | None) -> str:
+    return "no deadline given" if due_by is None else with_weekday(due_by)
 
 
 def _lines(event: Event, it: Dispute, created: int) -> list[Line]:

@@ -7,7 +7,7 @@ from handlers.notifications import cases
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
-from handlers.notifications.times import in_utc
+from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.money import Money
 from handlers.payments.objects import Invoice, Subscription
 from handlers.reading import Snapshot, read
@@ -72,7 +72,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         facts={
             "Customer": it["customer"],
             "Tries": trouble["tries"] or None,
-            "Next try": in_utc(trouble["next"]) if ended is None and not over else None,
+            "Next try": _when(trouble["next"], whose.now) if ended is None and not over else None,
             "Subscription": it["subscription"] and f"{it['subscription']}{_in_brackets(subscription)}",
             "Invoice": it["number"] or it["id"],
         },
@@ -128,6 +128,12 @@ def _word(status: str, *, over: bool, asks: bool) -> str:
     if over:
         return "lost"
     return "needs the customer" if asks else "failing"
+
+
+def _when(next_try: int | None, now: float) -> str | None:
+    if next_try is None:
+        return None
+    return with_weekday(next_try) if next_try >= now else f"was due {on_day(next_try)}"
 
 
 def _next(trouble: Mapping[str, object]) -> str:

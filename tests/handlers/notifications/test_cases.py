@@ -206,6 +206,33 @@ def test_where_stripe_says_no_fee_none_is_claimed(engine: Engine, router: Router
 
 
 @DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("due_by", "details", "told"),
+    [
+        (SAMPLED_AT + DAY_S, {}, "Send evidence by: Sat 31 Oct 2026, 12:00 UTC"),
+        (SAMPLED_AT - DAY_S, {}, "State: the deadline has passed: 29 Oct 2026"),
+        (SAMPLED_AT + DAY_S, {"past_due": True}, "State: the deadline has passed: 31 Oct 2026"),
+        (None, {"past_due": True}, "State: the deadline has passed |"),
+    ],
+)
+def test_a_dispute_says_until_when_or_that_it_is_too_late(
+    engine: Engine, router: Router, due_by: int | None, details: Payload, told: str
+) -> None:
+    late = dispute("created", 0, "needs_response")
+    late["data"]["object"]["evidence_details"] = {"due_by": due_by, **details}
+    (message,) = run(engine, router, [late])["messages"].values()
+    assert told in message.text
+
+
+@DESK_ON_SQLITE
+def test_a_next_try_that_is_past_is_not_told_as_one_to_come(engine: Engine, router: Router) -> None:
+    late = invoice("payment_failed", 0, "open", -2)
+    late["data"]["object"]["attempt_count"] = 1
+    (message,) = run(engine, router, [late])["messages"].values()
+    assert "Next try: was due 28 Oct 2026" in message.text
+
+
+@DESK_ON_SQLITE
 def test_an_invoice_that_is_paid_without_ever_failing_is_nothing_to_tell(engine: Engine, router: Router) -> None:
     end = run(engine, router, [invoice("paid", 0, "paid", 1)])
     assert (end["messages"], end["threads"]) == ({}, {})
