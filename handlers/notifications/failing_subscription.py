@@ -21,6 +21,8 @@ ENDED = {"paid": "paid", "void": "voided, nothing is owed", "uncollectible": "gi
 
 GIVEN_UP = frozenset({"canceled", "incomplete_expired"})
 FAILING = GIVEN_UP | {"past_due", "unpaid"}
+ORDER = ("past_due", "unpaid", "active")
+# As they follow each other within one second.
 
 
 @handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
@@ -45,14 +47,15 @@ def failing_subscription(event: Event, ctx: Context) -> None:
     """Say in the same message what became of the subscription."""
     snapshot = read(event, Snapshot[Subscription])
     subscription = snapshot.data.object
-    if subscription.latest_invoice is None or subscription.status not in FAILING:
+    if subscription.latest_invoice is None:
         return
     facts = {"status": subscription.status}
     over = subscription.status in GIVEN_UP
-    part = _part("subscription", snapshot.created, facts, ended=over, rank=int(subscription.status == "unpaid"))
-    line = Line(f"subscription_{subscription.status}", f"Subscription {_in_words(subscription.status)}.")
+    part = _part("subscription", snapshot.created, facts, ended=over, rank=_rank_of(subscription.status))
+    told = Line(f"subscription_{subscription.status}", f"Subscription {_in_words(subscription.status)}.")
+    lines = [told] if subscription.status in FAILING else []
     key = stripe_key(event, KIND.name, subscription.latest_invoice)
-    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
+    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=lines)
 
 
 def show(parts: Parts, whose: Whose) -> Face | None:
@@ -92,6 +95,10 @@ def _part(name: str, created: int, facts: Mapping[str, object], *, ended: bool =
 
 def _rank(invoice: Invoice) -> int:
     return invoice.attempt_count
+
+
+def _rank_of(subscription: str) -> int:
+    return ORDER.index(subscription) if subscription in ORDER else -1
 
 
 def _facts(invoice: Invoice, status: str) -> dict[str, object]:

@@ -144,7 +144,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
             "Review": _review(review) if review else None,
             "Customer": payment.get("customer"),
             "Payment": payment["id"],
-            "Dispute": dispute and dispute["id"],
+            "Dispute": dispute["id"] if dispute else None,
         },
         link=page_link(whose.account, whose.livemode, *page),
         money=money,

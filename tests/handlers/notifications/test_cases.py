@@ -86,8 +86,9 @@ INVOICE = [
     invoice("payment_failed", 60, "open", 2),
     subscription("updated", 60, "unpaid"),
     invoice("paid", 90, "paid", 3),
+    subscription("updated", 90, "active"),
 ]
-GIVEN_UP = [*INVOICE[:-1], invoice("voided", 95, "void", 3), subscription("deleted", 95, "canceled")]
+GIVEN_UP = [*INVOICE[:-2], invoice("voided", 95, "void", 3), subscription("deleted", 95, "canceled")]
 SUSPICION = [
     warning("created", 0, actionable=True),
     review("opened", 0, is_open=True),
@@ -244,6 +245,7 @@ def test_an_invoice_that_failed_and_was_paid_says_that_it_is_healed(engine: Engi
     end = run(engine, router, INVOICE)
     (message,) = end["messages"].values()
     assert message.header == "Subscription payment paid after all: €49.00"
+    assert "sub_1 (active)" in message.text
     assert end["threads"]["stripe/failing_subscription/-/live/in_1/paid"].text == "Healed: paid, €49.00."
     assert [row["state"] for row in end["cases"]] == ["closed"]
 
