@@ -1,8 +1,9 @@
 """Stripe's objects, as far as the book and the alerts need them."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from handlers.payments.money import Money
 from handlers.reading import Amount, Currency, Name, Reference, Seconds, Shape, Words
@@ -184,6 +185,26 @@ class Dispute(Shape):
         return Move(fee=fee, net=net, currency=moves[0].currency)
 
 
+def _object_or_none(value: object) -> object:
+    return value if isinstance(value, Mapping) else None
+
+
+class BankAccount(Shape):
+    """Where payouts go, where Stripe was asked to put it in; the old versions of its API did so always."""
+
+    bank_name: Words = None
+    last4: Words = None
+
+    @property
+    def named(self) -> str | None:
+        """The account, as people know it."""
+        known = [self.bank_name, f"ending in {self.last4}" if self.last4 else None]
+        return ", ".join(each for each in known if each) or None
+
+
+MaybeBankAccount = Annotated[BankAccount | None, BeforeValidator(_object_or_none)]
+
+
 class Payout(Shape):
     """Money on its way to our bank account; a negative one takes money from it."""
 
@@ -192,8 +213,16 @@ class Payout(Shape):
     currency: Currency
     arrival_date: Seconds | None = None
     destination: Reference | None = None
+    its_destination: MaybeBankAccount = Field(default=None, validation_alias="destination")
+    bank_account: MaybeBankAccount = None
     failure_code: Name | None = None
     failure_message: Words = None
+
+    @property
+    def bank(self) -> str | None:
+        """The bank's name and the account's last digits, where they are known."""
+        known = self.its_destination or self.bank_account
+        return known.named if known else None
 
     @property
     def money(self) -> Money:

@@ -286,3 +286,17 @@ def test_a_suspicious_payment_that_the_book_hears_of_later_has_its_amount_from_t
     later = review("opened", 5, is_open=True) | {"id": "evt_a"}  # its id sorts before the warning's
     end = run(engine, router, [warning("created", 0, actionable=True), paid, later])
     assert [message.header for message in end["messages"].values()] == ["Suspicious payment: $49.00"]
+
+
+BANK = {"id": "ba_1", "object": "bank_account", "bank_name": "First Test Bank", "last4": "6789"}
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("where", [{"destination": BANK}, {"destination": "ba_1", "bank_account": BANK}])
+def test_a_failed_payout_says_what_to_do_and_which_account_it_was(
+    engine: Engine, router: Router, where: Payload
+) -> None:
+    its = {"id": "po_1", "amount": 120_000, "currency": "eur", "failure_code": "account_closed", **where}
+    (message,) = run(engine, router, [event("po", "payout.failed", 0, **its)])["messages"].values()
+    assert "correct the bank account in Stripe; payouts stay paused until then" in message.text
+    assert "Bank account: First Test Bank, ending in 6789 · ba_1" in message.text
