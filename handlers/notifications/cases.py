@@ -318,7 +318,9 @@ def _show(event: Event, ctx: Context, row: Mapping[str, Any], face: Face, known:
         event,
         key=row["key"],
         channel=row["channel"],
-        message=named(called(_message(row, face, known, ctx.allowed_users), rule), face.link),
+        message=named(
+            called(_message(row, face, known, ctx.allowed_users), rule), face.link, who=face.facts.get("Customer")
+        ),
         held_until=ctx.rules.due_at(rule, ctx.now),
         about=about(rule, livemode=row["livemode"], money=face.money, customer=face.customer, code=face.code),
         stays_folded=not face.is_open,
