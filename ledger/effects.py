@@ -8,7 +8,7 @@ changed. A channel has one message on its way at a time, and a second's rest aft
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,6 +172,30 @@ def show(
     db.execute(_change(row.id).values(revision=effects.c.revision + 1), changes)
     return int(row.id)
 
+
+def withdraw(db: Transaction | Connection, key: str, *, now: float) -> bool:
+    """Keep back a message that was never tried, because there is nothing to tell any more. Say whether it was."""
+    untold = (effects.c.state == EffectState.PLANNED, effects.c.attempts == 0, effects.c.folded_into.is_(None))
+    kept = {"state": EffectState.KEPT, "finished_at": now, "due_at": now}
+    mine = update(effects).where(effects.c.key == key, *untold).values(**kept).returning(effects.c.id)
+    return db.execute(mine).first() is not None
+
+
+def put_in_order(db: Transaction | Connection, keys: Sequence[str]) -> None:
+    """Let those messages of these that were never tried go out in this order, as soon as the last of them may."""
+    untried = (effects.c.state == EffectState.PLANNED, effects.c.attempts == 0, effects.c.folded_into.is_(None))
+    its = select(effects.c.key, effects.c.id, effects.c.due_at).where(effects.c.key.in_(keys), *untried)
+    waiting = {row.key: row for row in db.execute(its)}
+    if len(waiting) < 2:  # noqa: PLR2004  # one is in order
+        return
+    last = max(row.due_at for row in waiting.values())
+    for place, key in enumerate(key for key in keys if key in waiting):
+        its_time = {"due_at": last + place * STEP_S}
+        db.execute(update(effects).where(effects.c.id == waiting[key].id, *untried), its_time)
+
+
+STEP_S = 0.001
+# Between messages that have an order: the line goes by when something is due.
 
 _ABOUT = ("alike", "fold_at", "amount", "currency", "customer", "reason")
 _OVER = (EffectState.SENT, EffectState.KEPT, EffectState.DEAD)

@@ -16,7 +16,15 @@ HINT = "kept, not sent: set SLACK_BOT_TOKEN to post alerts"
 
 def render(effect: Effect) -> str:
     """Draw the message as text, framed so that it stands out between log lines."""
-    return draw(effect.channel, effect.message, foot=HINT)
+    return draw(f"{effect.channel}{_what(effect)}", effect.message, foot=HINT)
+
+
+def _what(effect: Effect) -> str:
+    """Tell what changes a message, or belongs to one, from what is new."""
+    if effect.parent is not None:
+        return f", in the thread of {effect.parent}"
+    changed = effect.revision > 0 and effect.attempts > 1
+    return f", changed: {effect.key}" if changed else ""
 
 
 def draw(channel: str, message: Mapping[str, Any], *, foot: str) -> str:
@@ -32,7 +40,8 @@ def _block(block: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(text, dict):  # a button has its label one level deeper
             text = text.get("text")
         if isinstance(text, str):
-            yield from _as_plain(text).split("\n")
+            url = part.get("url")
+            yield from _as_plain(f"{text}: {url}" if isinstance(url, str) else text).split("\n")
 
 
 def _as_plain(mrkdwn: str) -> str:

@@ -63,7 +63,7 @@ class Alert:
 
     def _message(self, event: Event, rule: Rule | None) -> dict[str, Any]:
         told = {"text": self.text(event), "blocks": self.blocks(event)}
-        return named(called(told, rule), self.link)
+        return named(called(told, rule), self.link, who=self.facts.get("Customer"))
 
     def text(self, event: Event) -> str:
         """Write the alert in one line: what a phone shows, and what a screen reader reads."""
@@ -130,11 +130,15 @@ def called(message: dict[str, Any], rule: Rule | None) -> dict[str, Any]:
     return {**message, "text": text, "blocks": [first, blocks.mrkdwn_section(rule.mention), *rest]}
 
 
-def named(message: dict[str, Any], link: Link | None) -> dict[str, Any]:
-    """Keep the address beside the message, for the list of a storm."""
+def named(message: dict[str, Any], link: Link | None, *, who: str | int | None) -> dict[str, Any]:
+    """Keep the address, and who it is about, beside the message, for the list of a storm."""
+    known = {} if who in (None, UNKNOWN) else {WHO: str(who)}
     if link is None:
-        return message
-    return {**message, "link": link.url, "name": link.url.rstrip("/").rpartition("/")[2]}
+        return {**message, **known}
+    return {**message, "link": link.url, "name": link.url.rstrip("/").rpartition("/")[2], **known}
+
+
+WHO, UNKNOWN = "who", "unknown"
 
 
 def _origin(event: Event) -> Block:

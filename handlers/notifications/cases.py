@@ -22,6 +22,7 @@ from handlers.notifications.harmless import escape, mrkdwn
 from handlers.notifications.keys import MAX_CHARS
 from handlers.notifications.times import in_utc
 from handlers.payments.money import Money
+from ledger.effects import put_in_order
 from ledger.event import Event
 from ledger.store import insert_or_ignore
 from ledger.tables import cases, effects
@@ -40,7 +41,7 @@ class Part:
 
     Attributes:
         name: of the side: `dispute`, `invoice`, `subscription`.
-        standing: 1 where the state is never left, else 0.
+        standing: 1 where the state is never left, else 0; more, where something only ever grows.
         created: when the event happened (Unix seconds).
         rank: how far on the state is, within one second.
         facts: what is known; JSON.
@@ -56,10 +57,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is added to a case's thread, once under its name."""
+    """What is added to a case's thread, once under its name.
+
+    Attributes:
+        name: what it is told once under.
+        text: what is told.
+        at: when it happened, to be told with it (Unix seconds).
+        rank: where it belongs among those of one second.
+
+    """
 
     name: str
     text: str
+    at: int | None = None
+    rank: int = 0
+
+    @property
+    def whole(self) -> str:
+        """The text, with its time where it has one: lines can be told long after, or in another order."""
+        return self.text if self.at is None else f"{self.text} ({in_utc(self.at)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +110,11 @@ Show = Callable[[Parts, "Whose"], Face | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whose:
-    """Whose money a case is about."""
+    """Whose money a case is about, and when it is looked at (Unix seconds)."""
 
     account: str | None
     livemode: bool | None
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +150,7 @@ def enter(
     for part in parts:
         known.take(part, event)
     fresh = [line for line in lines if known.add(line, parts[0].created)]
-    face = kind.show(known.facts(), Whose(account=event.account, livemode=row["livemode"]))
+    face = kind.show(known.facts(), Whose(account=event.account, livemode=row["livemode"], now=ctx.now))
     if face is None:
         _save(ctx, key, {"facets": known.written()})
         return
@@ -145,6 +162,8 @@ def enter(
     # What came before there was anything to tell is told now.
     for line in known.lines() if row["was"] == QUIET else fresh:
         _tell_line(event, ctx, row, line)
+    if fresh:
+        put_in_order(ctx.db, [thread_key(key, line.name) for line in known.lines()])
 
 
 def change(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind, values: Mapping[str, Any]) -> None:
@@ -152,7 +171,7 @@ def change(event: Event, ctx: Context, row: Mapping[str, Any], kind: Kind, value
     _save(ctx, row["key"], values)
     row = {**row, **values}
     known = _Known.read(row["facets"])
-    face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"]))
+    face = kind.show(known.facts(), Whose(account=row["account"] or None, livemode=row["livemode"], now=ctx.now))
     if face is not None:
         _show(event, ctx, row, face, known)
 
@@ -224,17 +243,18 @@ class _Known:
             self._parts[part.name] = {"version": version, "type": event.type, "facts": dict(part.facts)}
 
     def add(self, line: Line, at: int) -> bool:
-        """Keep a line, unless it is known. Say whether it is new."""
+        """Keep a line, since when it is first so. Say whether it is new."""
         if line.name in self._lines:
+            self._lines[line.name]["at"] = min(at, self._lines[line.name]["at"])
             return False
-        self._lines[line.name] = {"text": line.text, "at": at}
+        self._lines[line.name] = {"text": line.whole, "at": at, "rank": line.rank}
         return True
 
     def facts(self) -> Parts:
         return {name: part["facts"] for name, part in self._parts.items()}
 
     def lines(self) -> list[Line]:
-        ordered = sorted(self._lines.items(), key=lambda item: (item[1]["at"], item[0]))
+        ordered = sorted(self._lines.items(), key=lambda item: (item[1]["at"], item[1].get("rank", 0), item[0]))
         return [Line(name, line["text"]) for name, line in ordered]
 
     def changed_at(self) -> int:
@@ -298,7 +318,9 @@ def _show(event: Event, ctx: Context, row: Mapping[str, Any], face: Face, known:
         event,
         key=row["key"],
         channel=row["channel"],
-        message=named(called(_message(row, face, known, ctx.allowed_users), rule), face.link),
+        message=named(
+            called(_message(row, face, known, ctx.allowed_users), rule), face.link, who=face.facts.get("Customer")
+        ),
         held_until=ctx.rules.due_at(rule, ctx.now),
         about=about(rule, livemode=row["livemode"], money=face.money, customer=face.customer, code=face.code),
         stays_folded=not face.is_open,
@@ -306,7 +328,7 @@ def _show(event: Event, ctx: Context, row: Mapping[str, Any], face: Face, known:
 
 
 def _tell_line(event: Event, ctx: Context, row: Mapping[str, Any], line: Line) -> None:
-    tell_in_thread(event, ctx, row, name=line.name, text=mrkdwn(line.text))
+    tell_in_thread(event, ctx, row, name=line.name, text=mrkdwn(line.whole))
 
 
 def _message(row: Mapping[str, Any], face: Face, known: _Known, users: Collection[str]) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """Disputes: one case each, from the first word of the customer's bank to the last."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from handlers.context import Context
-from handlers.notifications import cases
+from handlers.notifications import cases, suspicious_payment
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DISPUTES, in_words, with_code
-from handlers.notifications.times import in_utc
+from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
-from handlers.payments.objects import Dispute
+from handlers.payments.objects import Dispute, Move
 from handlers.reading import Snapshot, read
 from handlers.router import handler
 from ledger.event import Event
@@ -49,13 +52,19 @@ def dispute(event: Event, ctx: Context) -> None:
             "status": opened.status,
             "reason": opened.reason,
             "due_by": opened.due_by,
+            "past_due": opened.past_due,
             "payment": opened.payment_intent or opened.charge,
             "customer": opened.customer,
             "opened_at": opened.created or snapshot.created,
         },
     )
     key = stripe_key(event, "dispute", opened.id)
-    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=_lines(event, opened))
+    # What has moved stays moved: the event that knows of most knows best.
+    moves = len(opened.balance_transactions)
+    facts = {"told": _balance(opened)}
+    money = Part(name="money", standing=moves, created=snapshot.created, rank=part.rank, facts=facts)
+    cases.enter(event, ctx, KIND, key=key, parts=[part, money], lines=_lines(event, opened, snapshot.created))
+    suspicious_payment.disputed(event, ctx, snapshot)
 
 
 def show(parts: Parts, whose: Whose) -> Face:
@@ -66,13 +75,15 @@ def show(parts: Parts, whose: Whose) -> Face:
     # An inquiry takes no money yet, and is often settled by an answer alone.
     kind = "Inquiry" if status.startswith("warning_") else "Dispute"
     needs_us = status in NEEDS_US
+    late = _too_late(it, whose.now) if needs_us else None
     return Face(
         title=f"{kind} {word}: {money.display()} ({in_words(it['reason'], DISPUTES)})",
-        status=meaning,
+        status=late or meaning,
         is_open=status not in OVER,
         opened_at=it["opened_at"],
         facts={
-            "Send evidence by": (in_utc(it["due_by"]) or "no deadline given") if needs_us else None,
+            "Send evidence by": _deadline(it["due_by"]) if needs_us and late is None else None,
+            "Our Stripe balance": parts.get("money", {}).get("told") if kind == "Dispute" else None,
             "Customer": it["customer"],
             "Reason": with_code(it["reason"], DISPUTES),
             "Payment": it["payment"],
@@ -89,23 +100,68 @@ def show(parts: Parts, whose: Whose) -> Face:
 KIND = Kind("dispute", show)
 
 
-def _lines(event: Event, it: Dispute) -> list[Line]:
+def _too_late(it: Mapping[str, Any], now: float) -> str | None:
+    due_by = it["due_by"]
+    if not it.get("past_due") and (due_by is None or due_by >= now):
+        return None
+    return f"the deadline has passed{'' if due_by is None else f': {on_day(due_by)}'}"
+
+
+def _deadline(due_by: int | None) -> str:
+    return "no deadline given" if due_by is None else with_weekday(due_by)
+
+
+def _lines(event: Event, it: Dispute, created: int) -> list[Line]:
     amount = it.money.display()
     by_state = {
         "warning_under_review": "Answered. The bank decides now.",
         "warning_closed": "Inquiry closed: no dispute came of it.",
         "under_review": "Evidence submitted. The bank decides now.",
-        "won": f"Won: {amount} back.",
+        "won": "Won: the money is ours.",
         "lost": f"Lost: {amount} stay with the customer.",
         "prevented": "Prevented: settled before it became a dispute.",
         "appeal_needs_response": "Appealed: there is something to answer again.",
         "appeal_under_review": "Appealed: evidence submitted. The network decides now.",
     }
     by_type = {
-        "charge.dispute.funds_withdrawn": f"{amount} taken from our Stripe balance.",
-        "charge.dispute.funds_reinstated": f"{amount} given back to our Stripe balance.",
+        "charge.dispute.funds_withdrawn": f"{_taken(it, 'taken from our Stripe balance')}.",
+        "charge.dispute.funds_reinstated": f"{_back(it, 'given back to our Stripe balance')}.",
     }
-    lines = [Line(it.status, by_state[it.status])] if it.status in by_state else []
-    if event.type in by_type:
-        lines.append(Line(event.type.rpartition(".")[2], by_type[event.type]))
+    rank = 2 * DISPUTE.rank(it.status)
+    lines = [Line(it.status, by_state[it.status], created, rank)] if it.status in by_state else []
+    if event.type in by_type:  # the money follows the word of the same second
+        lines.append(Line(event.type.rpartition(".")[2], by_type[event.type], created, rank + 1))
     return lines
+
+
+def _taken(it: Dispute, words: str) -> str:
+    """Say what went, and what of it is a fee where Stripe says so."""
+    move = it.moved(-1)
+    if move is None:
+        return f"{it.money.display()} {words}"
+    return f"{_money(move, -move.net)} {words}{_fee(move, 'a')}"
+
+
+def _back(it: Dispute, words: str) -> str:
+    """Say what came back, with the fee or without."""
+    move, taken = it.moved(1), it.moved(-1)
+    if move is None:
+        return f"{it.money.display()} {words}"
+    if move.fee or taken is None or taken.fee <= 0:
+        return f"{_money(move, move.net)} {words}{_fee(move, 'the')}"
+    return f"{_money(move, move.net)} {words} (not the {_money(taken, taken.fee)} fee)"
+
+
+def _fee(move: Move, article: str) -> str:
+    fee = abs(move.fee)
+    return f" ({_money(move, abs(move.gross))} and {article} {_money(move, fee)} fee)" if fee else ""
+
+
+def _money(move: Move, amount: int) -> str:
+    return Money(amount, move.currency or "").display()
+
+
+def _balance(it: Dispute) -> str | None:
+    """Say what became of our Stripe balance, as far as Stripe says."""
+    moves = [(it.moved(-1), _taken(it, "taken")), (it.moved(1), _back(it, "back"))]
+    return ", ".join(told for move, told in moves if move is not None) or None

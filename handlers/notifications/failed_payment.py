@@ -1,6 +1,10 @@
 """Tells the finance team about a payment that failed."""
 
+from dataclasses import fields as dataclass_fields
 from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select
 
 from handlers.context import Context
 from handlers.notifications.alert import Alert
@@ -8,19 +12,25 @@ from handlers.notifications.dashboard import stripe_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DECLINES, in_words, with_code
 from handlers.payments.objects import BillingDetails, Intent
+from handlers.payments.tables import history, payments
 from handlers.reading import Snapshot, read
 from handlers.router import handler
-from ledger.event import Event
+from ledger.effects import About, read_message, withdraw
+from ledger.event import EffectState, Event
+from ledger.prepared import Prepared
+from ledger.tables import effects, events
 
 
 @handler(source="stripe", types=["payment_intent.payment_failed"], queue="notifications")
 def failed_payment(event: Event, ctx: Context) -> None:
-    """Tell each failed try once; a second try is told again."""
+    """Tell each failed try once, unless it was paid meanwhile; a second try is told again."""
     snapshot = read(event, Snapshot[Intent])
     intent = snapshot.data.object
+    if _is_paid(event, ctx, intent.id):
+        return
     code = intent.failure_code
     alert = Alert(
-        title=f"Payment failed: {intent.money.display()} ({in_words(code, DECLINES)})",
+        title=f"{FAILED} {intent.money.display()} ({in_words(code, DECLINES)})",
         facts={
             "Customer": _customer(intent),
             "Reason": with_code(code, DECLINES),
@@ -34,6 +44,63 @@ def failed_payment(event: Event, ctx: Context) -> None:
     )
     key = stripe_key(event, "failed_payment", intent.id, intent.failed_charge or _try(snapshot))
     alert.post(event, ctx, key=key)
+
+
+def paid_after_all(event: Event, ctx: Context, payment: str) -> None:
+    """Say of each failed try of a payment that it was paid after all; what nobody was told yet is not told."""
+    whose = {"account": event.account or "", "livemode": event.livemode, "id": payment}
+    failures = [row[0] for row in ctx.db.execute(_FAILURES, whose)]
+    if not failures:
+        return
+    prefix = f"{stripe_key(event, 'failed_payment', payment)}/"
+    for row in ctx.db.execute(_TOLD, {"failures": failures}).mappings().all():
+        if row["key"].startswith(prefix) and not withdraw(ctx.db, row["key"], now=ctx.now):
+            about = About(**{each.name: row[each.name] for each in dataclass_fields(About)})
+            message = _as_paid(read_message(row["message"]))
+            ctx.show(event, key=row["key"], channel=row["channel"], message=message, about=about, stays_folded=True)
+
+
+FAILED, PAID = "Payment failed:", "Payment failed, paid after all:"
+
+
+def _as_paid(message: dict[str, Any]) -> dict[str, Any]:
+    first, *rest = message["blocks"]
+    title = {**first["text"], "text": first["text"]["text"].replace(FAILED, PAID, 1)}
+    return {**message, "text": message["text"].replace(FAILED, PAID, 1), "blocks": [{**first, "text": title}, *rest]}
+
+
+def _is_paid(event: Event, ctx: Context, payment: str) -> bool:
+    whose = {"account": event.account or "", "livemode": event.livemode, "id": payment}
+    return ctx.db.execute(_STATUS, whose).scalar() == "succeeded"
+
+
+# Locked, so that whoever comes second, the payment or its failure, sees what the first one did.
+_STATUS = (
+    select(payments.c.status)
+    .where(
+        payments.c.account == bindparam("account"),
+        payments.c.livemode == bindparam("livemode"),
+        payments.c.id == bindparam("id"),
+    )
+    .with_for_update()
+)
+# By primary key, and prepared: asked for with each payment that succeeds.
+_FAILURES = Prepared(
+    select(history.c.event).where(
+        history.c.account == bindparam("account"),
+        history.c.livemode == bindparam("livemode"),
+        history.c.object_id == bindparam("id"),
+        history.c.type == "payment_intent.payment_failed",
+    )
+)
+_TOLD = (
+    select(effects)
+    .join(events, events.c.id == effects.c.event_id)
+    .where(events.c.source == "stripe", events.c.external_id.in_(bindparam("failures", expanding=True)))
+    # What was kept back already stays so.
+    .where(or_(effects.c.state != EffectState.KEPT, effects.c.attempts > 0))
+    .order_by(effects.c.id)
+)
 
 
 def _customer(intent: Intent) -> str:

@@ -1,6 +1,8 @@
 """Payouts that did not reach the bank account: one case each, over when a later one to the same account arrives."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import select
 
@@ -36,6 +38,7 @@ def _fail(event: Event, ctx: Context, snapshot: Snapshot[Payout]) -> None:
         "amount": payout.amount,
         "currency": payout.currency,
         "destination": payout.destination,
+        "bank": payout.bank,
         "due": payout.arrival_date,
         "code": payout.failure_code,
         "message": payout.failure_message,
@@ -75,14 +78,14 @@ def show(parts: Parts, whose: Whose) -> Face:
     why = in_words(it["code"], PAYOUT_FAILURES)
     return Face(
         title=f"Payout failed{', later ones arrive' if healed else ''}: {money.display()} ({why})",
-        status="healed: the account takes payouts again" if healed else "the money is back in our Stripe balance",
+        status="healed: the account takes payouts again" if healed else _what_to_do(it["code"]),
         is_open=not healed,
         opened_at=it["opened_at"],
         facts={
             "Reason": with_code(it["code"], PAYOUT_FAILURES),
             "Stripe says": it["message"],
             "Was due": in_utc(it["due"]),
-            "Bank account": it["destination"],
+            "Bank account": _account(it),
             "Payout": it["id"],
         },
         link=page_link(whose.account, whose.livemode, "payouts", it["id"]),
@@ -92,3 +95,18 @@ def show(parts: Parts, whose: Whose) -> Face:
 
 
 KIND = Kind("failed_payout", show)
+
+
+OUR_BALANCE = "insufficient_funds"
+# The one failure that has nothing to do with the bank account.
+
+
+def _what_to_do(code: str | None) -> str:
+    if code == OUR_BALANCE:
+        return "nothing was paid out: our Stripe balance is too low"
+    return "correct the bank account in Stripe; payouts stay paused until then. The money is back in our Stripe balance"
+
+
+def _account(it: Mapping[str, Any]) -> str | None:
+    known = [it.get("bank"), it["destination"]]
+    return " · ".join(each for each in known if each) or None

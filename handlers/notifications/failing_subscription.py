@@ -7,7 +7,7 @@ from handlers.notifications import cases
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
-from handlers.notifications.times import in_utc
+from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.money import Money
 from handlers.payments.objects import Invoice, Subscription
 from handlers.reading import Snapshot, read
@@ -21,6 +21,8 @@ ENDED = {"paid": "paid", "void": "voided, nothing is owed", "uncollectible": "gi
 
 GIVEN_UP = frozenset({"canceled", "incomplete_expired"})
 FAILING = GIVEN_UP | {"past_due", "unpaid"}
+ORDER = ("past_due", "unpaid", "active")
+# As they follow each other within one second.
 
 
 @handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
@@ -45,14 +47,15 @@ def failing_subscription(event: Event, ctx: Context) -> None:
     """Say in the same message what became of the subscription."""
     snapshot = read(event, Snapshot[Subscription])
     subscription = snapshot.data.object
-    if subscription.latest_invoice is None or subscription.status not in FAILING:
+    if subscription.latest_invoice is None:
         return
     facts = {"status": subscription.status}
     over = subscription.status in GIVEN_UP
-    part = _part("subscription", snapshot.created, facts, ended=over, rank=int(subscription.status == "unpaid"))
-    line = Line(f"subscription_{subscription.status}", f"Subscription {_in_words(subscription.status)}.")
+    part = _part("subscription", snapshot.created, facts, ended=over, rank=_rank_of(subscription.status))
+    told = Line(f"subscription_{subscription.status}", f"Subscription {_in_words(subscription.status)}.")
+    lines = [told] if subscription.status in FAILING else []
     key = stripe_key(event, KIND.name, subscription.latest_invoice)
-    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
+    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=lines)
 
 
 def show(parts: Parts, whose: Whose) -> Face | None:
@@ -64,8 +67,8 @@ def show(parts: Parts, whose: Whose) -> Face | None:
     money = Money(it["amount"], it["currency"])
     ended = ENDED.get(status)
     over = subscription in GIVEN_UP
-    # It is past due no more when nothing is owed; the event that says so is none of a failing subscription's.
-    standing = subscription if over or ended is None else ""
+    # When nothing is owed it is past due no more, also before the event that says so is there.
+    standing = "" if ended and subscription in FAILING - GIVEN_UP else subscription
     return Face(
         title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}",
         status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble)),
@@ -74,7 +77,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         facts={
             "Customer": it["customer"],
             "Tries": trouble["tries"] or None,
-            "Next try": in_utc(trouble["next"]) if ended is None and not over else None,
+            "Next try": _when(trouble["next"], whose.now) if ended is None and not over else None,
             "Subscription": it["subscription"] and f"{it['subscription']}{_in_brackets(standing)}",
             "Invoice": it["number"] or it["id"],
         },
@@ -94,6 +97,10 @@ def _part(name: str, created: int, facts: Mapping[str, object], *, ended: bool =
 
 def _rank(invoice: Invoice) -> int:
     return invoice.attempt_count
+
+
+def _rank_of(subscription: str) -> int:
+    return ORDER.index(subscription) if subscription in ORDER else -1
 
 
 def _facts(invoice: Invoice, status: str) -> dict[str, object]:
@@ -130,6 +137,12 @@ def _word(status: str, *, over: bool, asks: bool) -> str:
     if over:
         return "lost"
     return "needs the customer" if asks else "failing"
+
+
+def _when(next_try: int | None, now: float) -> str | None:
+    if next_try is None:
+        return None
+    return with_weekday(next_try) if next_try >= now else f"was due {on_day(next_try)}"
 
 
 def _next(trouble: Mapping[str, object]) -> str:

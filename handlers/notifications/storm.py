@@ -7,9 +7,18 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from config.rules import MENTION
+from handlers.notifications.alert import WHO
 from handlers.notifications.blocks import MAX_SECTION_CHARS, Block, context, header, link, mrkdwn_section
 from handlers.notifications.harmless import mrkdwn
-from handlers.notifications.reasons import CODE
+from handlers.notifications.reasons import (
+    DECLINES,
+    DISPUTES,
+    FRAUD_TYPES,
+    PAYOUT_FAILURES,
+    REFUND_FAILURES,
+    in_words,
+)
+from handlers.notifications.times import in_utc
 from handlers.payments.money import display, listed
 from handlers.payments.sums import sums
 from ledger.effects import Effect, read_message, write_message
@@ -42,6 +51,8 @@ class Total:
     Attributes:
         sums: the amounts in their smallest units, by currency.
         top_reason: the one that most of them give, and how many do.
+        first_at: when the first of them was planned (Unix seconds); None where there is none.
+        last_at: the same of the last one.
 
     """
 
@@ -49,6 +60,8 @@ class Total:
     customers: int
     sums: Mapping[str, int]
     top_reason: tuple[str, int] | None
+    first_at: float | None = None
+    last_at: float | None = None
 
 
 def render_storm(db: Connection, effect: Effect) -> Effect:
@@ -69,9 +82,9 @@ def add_up(db: Connection, root: int) -> Total:
     """Add up what was folded into a message; the database does it, however many there are."""
     # What belongs to a thread tells of nothing new.
     mine = (effects.c.folded_into == root, effects.c.parent.is_(None))
-    count, customers = db.execute(
-        select(func.count(), func.count(effects.c.customer.distinct())).where(*mine),
-    ).one()
+    at = effects.c.planned_at
+    counts = (func.count(), func.count(effects.c.customer.distinct()), func.min(at), func.max(at))
+    count, customers, first_at, last_at = db.execute(select(*counts).where(*mine)).one()
     reasons = (
         select(effects.c.reason, func.count())
         .where(*mine, effects.c.reason.is_not(None))
@@ -85,6 +98,8 @@ def add_up(db: Connection, root: int) -> Total:
         customers=customers,
         sums=sums(db, effects.c.amount, effects.c.currency, *mine),
         top_reason=None if top is None else (top[0], top[1]),
+        first_at=first_at,
+        last_at=last_at,
     )
 
 
@@ -95,7 +110,7 @@ def counted(count: int, kind: str) -> str:
 
 
 def sentence(total: Total, kind: str) -> str:
-    """Say it in one line: `214 failed payments, 38 customers, €12,480.00 and $9,310.50; top reason …`."""
+    """Say it in one line: `214 failed payments, 38 customers, €12,480.00 and $9,310.50; top reason: …`."""
     parts = [counted(total.count, kind)]
     if total.customers:
         parts.append(f"{total.customers:,} customer{'' if total.customers == 1 else 's'}")
@@ -105,8 +120,26 @@ def sentence(total: Total, kind: str) -> str:
     if total.top_reason is None:
         return text
     reason, count = total.top_reason
-    named = reason if CODE.fullmatch(reason) else "one that is unknown to us"
-    return f"{text}; top reason {named} {round(100 * count / total.count)} %"
+    return f"{text}; top reason: {in_words(reason, REASONS.get(kind, {}))} ({round(100 * count / total.count)} %)"
+
+
+def span(total: Total) -> str | None:
+    """Say from when to when: `from 14 Nov 2026, 02:10 UTC to 14 Nov 2026, 02:41 UTC`."""
+    if total.first_at is None or total.last_at is None:
+        return None
+    first, last = in_utc(int(total.first_at)), in_utc(int(total.last_at))
+    return f"at {first}" if first == last else f"from {first} to {last}"
+
+
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "dispute": DISPUTES,
+    "failed_payout": PAYOUT_FAILURES,
+    "suspicious_payment": FRAUD_TYPES,
+    "failing_subscription": DECLINES,
+    "failed_payment": DECLINES,
+    "failed_refund": REFUND_FAILURES,
+}
+# What the codes of a kind mean.
 
 
 def _summary(total: Total, alike: str, call: str | None) -> dict[str, Any]:
@@ -115,7 +148,7 @@ def _summary(total: Total, alike: str, call: str | None) -> dict[str, Any]:
     blocks = [
         header(f"{mode}{counted(total.count, kind)}"),
         *([mrkdwn_section(call)] if call else []),
-        mrkdwn_section(mrkdwn(sentence(total, kind), 600)),
+        mrkdwn_section(mrkdwn(", ".join(each for each in (sentence(total, kind), span(total)) if each), 600)),
         context("There were many, so this is one message. It counts on; the list is in the thread."),
     ]
     return {"text": f"{call} {mrkdwn(title, 600)}" if call else mrkdwn(title, 600), "blocks": blocks}
@@ -131,7 +164,7 @@ def _call(db: Connection, root: int) -> str | None:
 
 def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]:
     kind, mode = _read(alike)
-    lines = list(_lines(db, root))
+    lines = list(_lines(db, root, kind))
     blocks: list[Block] = [mrkdwn_section(text) for text in _paragraphs(lines)]
     more = total.count - len(lines)
     if more > 0:
@@ -152,15 +185,16 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _lines(db: Connection, root: int) -> Iterator[str]:
+def _lines(db: Connection, root: int, kind: str) -> Iterator[str]:
     columns = (effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason, effects.c.message)
     mine = select(*columns).where(effects.c.folded_into == root, effects.c.parent.is_(None))
     largest = mine.order_by(func.coalesce(effects.c.amount, 0).desc(), effects.c.id).limit(LISTED)
     for amount, currency, customer, reason, message in db.execute(largest):
         told = read_message(message)
         money = display(amount, currency) if amount is not None and currency else None
-        name = mrkdwn(customer, 60) if customer else None
-        facts = [money, name, mrkdwn(reason, 60) if reason else None, _link(told)]
+        who = told.get(WHO) or customer
+        why = in_words(reason, REASONS.get(kind, {})) if reason else None
+        facts = [money, mrkdwn(who, 60) if who else None, mrkdwn(why, 60) if why else None, _link(told)]
         known = [each for each in facts if each]
         yield "• " + (" · ".join(known) if known else str(told["text"])[:200])
 

@@ -1,5 +1,10 @@
-"""Payments that somebody suspects: early fraud warnings of banks, and reviews. One case for each payment."""
+"""Payments that somebody suspects: early fraud warnings of banks, and reviews. One case for each payment.
 
+A payment that is disputed already must not be refunded as well, or the money is gone twice. So a case knows of the
+disputes and the refund of its payment, also of those that were heard of before anybody suspected it.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -10,8 +15,9 @@ from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import FRAUD_TYPES, REVIEWS, in_words, with_code
+from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
-from handlers.payments.objects import EarlyFraudWarning, Review
+from handlers.payments.objects import Charge, Dispute, EarlyFraudWarning, Review
 from handlers.payments.tables import payments
 from handlers.reading import Snapshot, read
 from handlers.router import handler
@@ -52,6 +58,47 @@ def review(event: Event, ctx: Context) -> None:
     _enter(event, ctx, part, lines, payment=it.payment_intent or it.charge or it.id)
 
 
+@handler(source="stripe", types=["charge.refunded"], queue="notifications")
+def refunded_in_full(event: Event, ctx: Context) -> None:
+    """Settle the case of a payment that went back as a whole; what is left of one could still be disputed."""
+    snapshot = read(event, Snapshot[Charge])
+    charge = snapshot.data.object
+    if charge.amount_refunded < (charge.amount_captured or charge.amount):
+        return
+    facts = {"amount": charge.amount_refunded, "currency": charge.currency}
+    part = Part(name="refund", standing=1, created=snapshot.created, rank=0, facts=facts)
+    lines = [Line("refunded", "Refunded in full.")]
+    _enter(event, ctx, part, lines, payment=charge.payment_intent or charge.id)
+
+
+def disputed(event: Event, ctx: Context, snapshot: Snapshot[Dispute]) -> None:
+    """Say that a payment is disputed, where it is suspected, or will be."""
+    it = snapshot.data.object
+    payment = it.payment_intent or it.charge
+    if payment is None:
+        return
+    part = Part(
+        name=f"dispute/{it.id}",
+        standing=int(DISPUTE.standing(it.status)),
+        created=snapshot.created,
+        rank=DISPUTE.rank(it.status),
+        facts={"id": it.id, "status": it.status, "amount": it.amount, "currency": it.currency},
+    )
+    _enter(event, ctx, part, _lines(it), payment=payment)
+
+
+def _lines(it: Dispute) -> list[Line]:
+    if it.status in NO_DISPUTE:
+        return []
+    if it.status.startswith(INQUIRY):
+        return [Line(f"asked/{it.id}", f"The bank asks about it ({it.id}): answer that.")]
+    return [Line(f"disputed/{it.id}", f"Disputed ({it.id}): do not refund it, answer the dispute.")]
+
+
+INQUIRY = "warning_"
+NO_DISPUTE = frozenset({"warning_closed", "prevented"})
+
+
 def _enter(event: Event, ctx: Context, part: Part, lines: list[Line], *, payment: str) -> None:
     key = stripe_key(event, KIND.name, payment)
     facts = {"id": payment, **_from_book(event, ctx, payment)}
@@ -74,25 +121,32 @@ _PAYMENT = select(payments.c.amount, payments.c.currency, payments.c.customer).w
 )
 
 
-def show(parts: Parts, whose: Whose) -> Face:
-    """Say how a suspicious payment looks."""
+def show(parts: Parts, whose: Whose) -> Face | None:
+    """Say how a suspicious payment looks; there is nothing to tell of one that nobody suspects."""
     warning, review, payment = parts.get("warning"), parts.get("review"), parts["payment"]
-    money = Money(payment["amount"], payment["currency"]) if "amount" in payment else None
+    if warning is None and review is None:
+        return None
+    dispute = _dispute(parts)
     warned = warning is not None and bool(warning["actionable"])
     reviewed = review is not None and bool(review["open"])
-    amount = f": {money.display()}" if money else ""
+    over = _over(parts, dispute)
+    is_open = over is None and (warned or reviewed)
+    word, status = over or ("" if is_open else " settled", _status(warned=warned, reviewed=reviewed))
+    money = _money(payment, parts.get("refund"))
+    page = ("disputes", str(dispute["id"])) if dispute else ("payments", str(payment["id"]))
     return Face(
-        title=f"Suspicious payment{'' if warned or reviewed else ' settled'}{amount}",
-        status=_status(warned=warned, reviewed=reviewed),
-        is_open=warned or reviewed,
+        title=f"Suspicious payment{word}{f': {money.display()}' if money else ''}",
+        status=status,
+        is_open=is_open,
         opened_at=min(int(part["opened_at"]) for part in (warning, review) if part is not None),
         facts={
             "The bank warns": with_code(warning["fraud_type"], FRAUD_TYPES) if warning else None,
             "Review": _review(review) if review else None,
             "Customer": payment.get("customer"),
             "Payment": payment["id"],
+            "Dispute": dispute["id"] if dispute else None,
         },
-        link=page_link(whose.account, whose.livemode, "payments", payment["id"]),
+        link=page_link(whose.account, whose.livemode, *page),
         money=money,
         customer=payment.get("customer"),
         code=warning["fraud_type"] if warning else None,
@@ -100,6 +154,28 @@ def show(parts: Parts, whose: Whose) -> Face:
 
 
 KIND = Kind("suspicious_payment", show)
+
+
+def _dispute(parts: Parts) -> Mapping[str, Any] | None:
+    """Give the dispute that counts: a real one before an inquiry, then the first by its id."""
+    known = [part for name, part in parts.items() if name.startswith("dispute/")]
+    real = [part for part in known if part["status"] not in NO_DISPUTE]
+    return min(real, key=lambda part: (part["status"].startswith(INQUIRY), part["id"]), default=None)
+
+
+def _over(parts: Parts, dispute: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """Say what took the case out of our hands: a word for the title, and what it means."""
+    if dispute is not None and dispute["status"].startswith(INQUIRY):
+        return " asked about", "the bank asks already: do not refund it here, answer the inquiry"
+    if dispute is not None:
+        done = dispute["status"] in ("won", "lost")
+        return " disputed", f"disputed: do not refund, {'see' if done else 'answer'} the dispute"
+    return (" refunded", "refunded: nothing more to do") if "refund" in parts else None
+
+
+def _money(payment: Mapping[str, Any], refund: Mapping[str, Any] | None) -> Money | None:
+    known = payment if "amount" in payment else refund
+    return Money(known["amount"], known["currency"]) if known else None
 
 
 def _status(*, warned: bool, reviewed: bool) -> str:

@@ -2,6 +2,7 @@
 
 from handlers.context import Context
 from handlers.errors import GiveUp
+from handlers.notifications import failed_payment
 from handlers.payments import book
 from handlers.payments.change import Change
 from handlers.payments.keep import keep
@@ -13,8 +14,14 @@ from ledger.event import Event
 
 @handler(source="stripe", types=["payment_intent.*"], queue="payments")
 def payment(event: Event, ctx: Context) -> None:
-    """Keep one row a payment."""
-    _resolve(event, ctx, book.enter_intent(ctx.db, event))
+    """Keep one row a payment; what was told of its failures is over once it is paid.
+
+    That is done here, and by no handler of its own, because no event is more frequent than a payment that succeeds.
+    """
+    change = book.enter_intent(ctx.db, event)
+    _resolve(event, ctx, change)
+    if change.before is not None and change.after["status"] == "succeeded":
+        failed_payment.paid_after_all(event, ctx, change.id)
 
 
 @handler(source="stripe", types=["charge.refunded"], queue="payments")

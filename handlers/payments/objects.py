@@ -1,8 +1,9 @@
 """Stripe's objects, as far as the book and the alerts need them."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from handlers.payments.money import Money
 from handlers.reading import Amount, Currency, Name, Reference, Seconds, Shape, Words
@@ -116,6 +117,7 @@ class EvidenceDetails(Shape):
     """Until when a dispute can be answered."""
 
     due_by: Seconds | None = None
+    past_due: bool = False
 
 
 class Evidence(Shape):
@@ -131,6 +133,11 @@ class Move(Shape):
     fee: Amount = 0
     net: Amount = 0
     currency: Currency | None = None
+
+    @property
+    def gross(self) -> int:
+        """What it was before the fee."""
+        return self.net + self.fee
 
 
 class Dispute(Shape):
@@ -164,6 +171,39 @@ class Dispute(Shape):
         """Until when evidence counts, in Unix seconds."""
         return self.evidence_details.due_by if self.evidence_details else None
 
+    @property
+    def past_due(self) -> bool:
+        """Whether Stripe says that it is too late."""
+        return self.evidence_details is not None and self.evidence_details.past_due
+
+    def moved(self, sign: int) -> Move | None:
+        """Add up what it took from our balance (sign -1) or gave back (1); None where that is not known."""
+        moves = [move for move in self.balance_transactions if move.net * sign > 0]
+        if not moves or moves[0].currency is None or len({move.currency for move in moves}) > 1:
+            return None
+        fee, net = sum(move.fee for move in moves), sum(move.net for move in moves)
+        return Move(fee=fee, net=net, currency=moves[0].currency)
+
+
+def _object_or_none(value: object) -> object:
+    return value if isinstance(value, Mapping) else None
+
+
+class BankAccount(Shape):
+    """Where payouts go, where Stripe was asked to put it in; the old versions of its API did so always."""
+
+    bank_name: Words = None
+    last4: Words = None
+
+    @property
+    def named(self) -> str | None:
+        """The account, as people know it."""
+        known = [self.bank_name, f"ending in {self.last4}" if self.last4 else None]
+        return ", ".join(each for each in known if each) or None
+
+
+MaybeBankAccount = Annotated[BankAccount | None, BeforeValidator(_object_or_none)]
+
 
 class Payout(Shape):
     """Money on its way to our bank account; a negative one takes money from it."""
@@ -173,8 +213,16 @@ class Payout(Shape):
     currency: Currency
     arrival_date: Seconds | None = None
     destination: Reference | None = None
+    its_destination: MaybeBankAccount = Field(default=None, validation_alias="destination")
+    bank_account: MaybeBankAccount = None
     failure_code: Name | None = None
     failure_message: Words = None
+
+    @property
+    def bank(self) -> str | None:
+        """The bank's name and the account's last digits, where they are known."""
+        known = self.its_destination or self.bank_account
+        return known.named if known else None
 
     @property
     def money(self) -> Money:

@@ -1,5 +1,7 @@
 """Alerts on the console."""
 
+from dataclasses import replace
+
 import pytest
 
 from ledger.effects import Effect
@@ -39,6 +41,20 @@ def test_an_alert_is_framed_and_readable_without_slack() -> None:
         "│ Acknowledge",
         "└─ kept, not sent: set SLACK_BOT_TOKEN to post alerts",
     ]
+
+
+def test_a_new_message_a_change_of_one_and_a_line_of_a_thread_look_different() -> None:
+    new = effect(BLOCKS)
+    heads = [
+        render(each).partition("\n")[0]
+        for each in (new, replace(new, revision=1, attempts=2), replace(new, parent="stripe/dispute/du_1"))
+    ]
+    assert heads == ["┌─ #finance", "┌─ #finance, changed: k", "┌─ #finance, in the thread of stripe/dispute/du_1"]
+
+
+def test_a_button_that_opens_a_page_shows_its_address() -> None:
+    button = {"type": "button", "text": {"type": "plain_text", "text": "Open in Stripe"}, "url": "https://x.test/du_1"}
+    assert "│ Open in Stripe: https://x.test/du_1" in render(effect([{"type": "actions", "elements": [button]}]))
 
 
 def test_an_alert_without_blocks_shows_its_text() -> None:

@@ -186,7 +186,7 @@ def test_thousands_of_failed_payments_are_a_handful_of_messages_and_no_fact_is_l
     single, (summary, listed) = slack.posts[:4], slack.posts[4:]
     assert [post.key for post in single] == ["failed/first", "failed/0", "failed/1", "failed/2"]
     assert summary.text.startswith(f"{MANY - 3:,} failed payments, 38 customers, €")
-    assert summary.text.endswith("; top reason insufficient_funds 61 %")
+    assert summary.text.endswith("; top reason: insufficient funds (61 %)")
     assert "$" in summary.text
     assert listed.thread_ts == summary.ts
     assert f"{MANY - 43:,} more" in listed.says

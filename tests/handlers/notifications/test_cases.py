@@ -1,16 +1,18 @@
 """A case reads the same in the end, in its message and in its thread, whatever the order or number of arrivals."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from cli.sample import SAMPLED_AT
+from handlers.notifications.times import in_utc
 from handlers.router import Router
-from ledger.tables import cases
+from ledger.tables import cases, effects
 from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk
 
@@ -24,11 +26,18 @@ def event(name: str, type_: str, at_s: int, **fields: object) -> Payload:
     return {**body, "data": {"object": fields}}
 
 
-def dispute(what: str, at_s: int, status: str, *, name: str = "", of: str = "du_1") -> Payload:
+TAKEN = {"currency": "usd", "fee": 1_500, "net": -13_500}
+BACK = {"currency": "usd", "fee": 0, "net": 12_000}
+
+
+def dispute(
+    what: str, at_s: int, status: str, *, name: str = "", of: str = "du_1", moves: Sequence[Payload] = ()
+) -> Payload:
     base = {"id": of, "payment_intent": "pi_1", "amount": 12_000, "currency": "usd", "reason": "fraudulent"}
     due = {"due_by": SAMPLED_AT + 9 * DAY_S}
     type_ = f"charge.dispute.{what}"
-    return event(name or f"{of}_{what}_{status}", type_, at_s, **base, status=status, evidence_details=due)
+    its = {"status": status, "evidence_details": due, "balance_transactions": list(moves)}
+    return event(name or f"{of}_{what}_{status}", type_, at_s, **base, **its)
 
 
 def invoice(what: str, at_s: int, status: str, tries: int) -> Payload:
@@ -48,6 +57,12 @@ def warning(what: str, at_s: int, *, actionable: bool) -> Payload:
     return event(f"issfr_{what}", f"radar.early_fraud_warning.{what}", at_s, **its)
 
 
+def refunded(at_s: int, amount: int) -> Payload:
+    its = {"id": "ch_1", "payment_intent": "pi_1", "currency": "usd", "status": "succeeded"}
+    money = {"amount": 12_000, "amount_captured": 12_000, "amount_refunded": amount}
+    return event(f"ch_refunded_{amount}", "charge.refunded", at_s, **its, **money)
+
+
 def review(what: str, at_s: int, *, is_open: bool) -> Payload:
     its = {"id": "prv_1", "payment_intent": "pi_1", "open": is_open, "opened_reason": "rule", "reason": "rule"}
     closed = {} if is_open else {"closed_reason": "approved"}
@@ -58,11 +73,11 @@ def review(what: str, at_s: int, *, is_open: bool) -> Payload:
 DISPUTE = [
     dispute("created", 0, "needs_response"),
     dispute("created", 0, "needs_response", name="twin"),
-    dispute("funds_withdrawn", 0, "needs_response"),
+    dispute("funds_withdrawn", 0, "needs_response", moves=[TAKEN]),
     dispute("updated", 60, "under_review"),
     dispute("updated", 60, "under_review", name="another_twin"),
-    dispute("closed", 90, "won"),
-    dispute("funds_reinstated", 90, "won"),
+    dispute("closed", 90, "won", moves=[TAKEN]),
+    dispute("funds_reinstated", 90, "won", moves=[TAKEN, BACK]),
 ]
 INVOICE = [
     invoice("payment_failed", 0, "open", 1),
@@ -71,8 +86,9 @@ INVOICE = [
     invoice("payment_failed", 60, "open", 2),
     subscription("updated", 60, "unpaid"),
     invoice("paid", 90, "paid", 3),
+    subscription("updated", 90, "active"),
 ]
-GIVEN_UP = [*INVOICE[:-1], invoice("voided", 95, "void", 3), subscription("deleted", 95, "canceled")]
+GIVEN_UP = [*INVOICE[:-2], invoice("voided", 95, "void", 3), subscription("deleted", 95, "canceled")]
 SUSPICION = [
     warning("created", 0, actionable=True),
     review("opened", 0, is_open=True),
@@ -84,6 +100,13 @@ LIVES = {
     "paid_after_all": INVOICE,
     "given_up": GIVEN_UP,
     "suspicion": SUSPICION,
+    "suspected_and_disputed": [*SUSPICION[:2], *DISPUTE[:4]],
+    "asked_and_disputed": [
+        *SUSPICION[:2],
+        dispute("created", 1, "warning_needs_response", of="du_2"),
+        dispute("closed", 2, "warning_closed", of="du_2"),
+        *DISPUTE[:1],
+    ],
     "interleaved": [*DISPUTE, *INVOICE, *SUSPICION],
 }
 
@@ -136,12 +159,78 @@ def test_a_dispute_tells_its_history_in_its_thread(engine: Engine, router: Route
     end = run(engine, router, DISPUTE)
     (message,) = end["messages"].values()
     assert message.header == "Dispute won: $120.00 (customer says they did not authorize it)"
-    assert {key.rpartition("/")[2]: line.text for key, line in end["threads"].items()} == {
-        "funds_withdrawn": "$120.00 taken from our Stripe balance.",
-        "under_review": "Evidence submitted. The bank decides now.",
-        "won": "Won: $120.00 back.",
-        "funds_reinstated": "$120.00 given back to our Stripe balance.",
-    }
+    assert [(key.rpartition("/")[2], line.text) for key, line in end["threads"].items()] == HISTORY
+
+
+MINUTES = [f"({in_utc(SAMPLED_AT + seconds)})" for seconds in (0, 60, 90)]
+HISTORY = [
+    ("funds_withdrawn", f"$135.00 taken from our Stripe balance ($120.00 and a $15.00 fee). {MINUTES[0]}"),
+    ("under_review", f"Evidence submitted. The bank decides now. {MINUTES[1]}"),
+    ("won", f"Won: the money is ours. {MINUTES[2]}"),
+    ("funds_reinstated", f"$120.00 given back to our Stripe balance (not the $15.00 fee). {MINUTES[2]}"),
+]
+
+
+@DESK_ON_SQLITE
+def test_lines_of_a_thread_that_wait_together_go_out_in_stripes_order(engine: Engine, router: Router) -> None:
+    with open_desk(engine, router) as desk:
+        for each in reversed(DISPUTE):
+            desk.deliver(each)
+        waiting = select(effects.c.key).where(effects.c.parent.is_not(None)).order_by(effects.c.due_at)
+        told = [key.rpartition("/")[2] for key in desk.db.execute(waiting).scalars()]
+    assert told == [name for name, _ in HISTORY]
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("moves", "told"),
+    [
+        ([], "$120.00 given back to our Stripe balance."),
+        (
+            [BACK | {"fee": -1_500, "net": 13_500}],
+            "$135.00 given back to our Stripe balance ($120.00 and the $15.00 fee).",
+        ),
+        ([{"currency": "eur", "fee": 0, "net": 10_000}], "€100.00 given back to our Stripe balance."),
+    ],
+)
+def test_a_dispute_that_was_won_says_what_really_came_back(
+    engine: Engine, router: Router, moves: list[Payload], told: str
+) -> None:
+    end = run(engine, router, [dispute("funds_reinstated", 0, "won", moves=moves)])
+    assert f"{told} {MINUTES[0]}" in [line.text for line in end["threads"].values()]
+
+
+@DESK_ON_SQLITE
+def test_where_stripe_says_no_fee_none_is_claimed(engine: Engine, router: Router) -> None:
+    end = run(engine, router, [dispute("funds_withdrawn", 0, "needs_response")])
+    assert [line.text for line in end["threads"].values()] == [f"$120.00 taken from our Stripe balance. {MINUTES[0]}"]
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("due_by", "details", "told"),
+    [
+        (SAMPLED_AT + DAY_S, {}, "Send evidence by: Sat 31 Oct 2026, 12:00 UTC"),
+        (SAMPLED_AT - DAY_S, {}, "State: the deadline has passed: 29 Oct 2026"),
+        (SAMPLED_AT + DAY_S, {"past_due": True}, "State: the deadline has passed: 31 Oct 2026"),
+        (None, {"past_due": True}, "State: the deadline has passed |"),
+    ],
+)
+def test_a_dispute_says_until_when_or_that_it_is_too_late(
+    engine: Engine, router: Router, due_by: int | None, details: Payload, told: str
+) -> None:
+    late = dispute("created", 0, "needs_response")
+    late["data"]["object"]["evidence_details"] = {"due_by": due_by, **details}
+    (message,) = run(engine, router, [late])["messages"].values()
+    assert told in message.text
+
+
+@DESK_ON_SQLITE
+def test_a_next_try_that_is_past_is_not_told_as_one_to_come(engine: Engine, router: Router) -> None:
+    late = invoice("payment_failed", 0, "open", -2)
+    late["data"]["object"]["attempt_count"] = 1
+    (message,) = run(engine, router, [late])["messages"].values()
+    assert "Next try: was due 28 Oct 2026" in message.text
 
 
 @DESK_ON_SQLITE
@@ -156,9 +245,37 @@ def test_an_invoice_that_failed_and_was_paid_says_that_it_is_healed(engine: Engi
     end = run(engine, router, INVOICE)
     (message,) = end["messages"].values()
     assert message.header == "Subscription payment paid after all: €49.00"
-    assert "unpaid" not in message.text  # as the subscription was, before
+    assert "sub_1 (active)" in message.text
     assert end["threads"]["stripe/failing_subscription/-/live/in_1/paid"].text == "Healed: paid, €49.00."
     assert [row["state"] for row in end["cases"]] == ["closed"]
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize(
+    ("more", "state", "page"),
+    [
+        (DISPUTE[:3], "disputed: do not refund, answer the dispute", "disputes/du_1"),
+        (DISPUTE, "disputed: do not refund, see the dispute", "disputes/du_1"),
+        ([refunded(30, 500), refunded(40, 12_000)], "refunded: nothing more to do", "payments/pi_1"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_suspicious_payment_that_is_disputed_or_refunded_is_not_to_be_refunded(
+    engine: Engine, router: Router, more: list[Payload], state: str, page: str, *, is_first: bool
+) -> None:
+    suspected = SUSPICION[:2]
+    end = run(engine, router, [*suspected, *more] if is_first else [*more, *suspected])
+    message = end["messages"]["stripe/suspicious_payment/-/live/pi_1"]
+    (row,) = [row for row in end["cases"] if row["kind"] == "suspicious_payment"]
+    assert (row["state"], row["status"]) == ("closed", state)
+    assert f"https://dashboard.stripe.com/{page}" in str(message.blocks)
+    assert "refund it now" not in str(message.blocks)
+
+
+@DESK_ON_SQLITE
+def test_a_suspicious_payment_that_went_back_in_part_is_still_suspicious(engine: Engine, router: Router) -> None:
+    end = run(engine, router, [*SUSPICION[:1], refunded(30, 500)])
+    assert [row["state"] for row in end["cases"]] == ["open"]
 
 
 @DESK_ON_SQLITE
@@ -169,3 +286,17 @@ def test_a_suspicious_payment_that_the_book_hears_of_later_has_its_amount_from_t
     later = review("opened", 5, is_open=True) | {"id": "evt_a"}  # its id sorts before the warning's
     end = run(engine, router, [warning("created", 0, actionable=True), paid, later])
     assert [message.header for message in end["messages"].values()] == ["Suspicious payment: $49.00"]
+
+
+BANK = {"id": "ba_1", "object": "bank_account", "bank_name": "First Test Bank", "last4": "6789"}
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("where", [{"destination": BANK}, {"destination": "ba_1", "bank_account": BANK}])
+def test_a_failed_payout_says_what_to_do_and_which_account_it_was(
+    engine: Engine, router: Router, where: Payload
+) -> None:
+    its = {"id": "po_1", "amount": 120_000, "currency": "eur", "failure_code": "account_closed", **where}
+    (message,) = run(engine, router, [event("po", "payout.failed", 0, **its)])["messages"].values()
+    assert "correct the bank account in Stripe; payouts stay paused until then" in message.text
+    assert "Bank account: First Test Bank, ending in 6789 · ba_1" in message.text
