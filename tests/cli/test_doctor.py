@@ -177,6 +177,7 @@ def test_what_lies_in_the_ledger_and_needs_a_person_is_told(healthy: Shell, ledg
 
     assert said.problems == {"queue", "sweeper", "rejected requests", "stripe"}, said.text
     assert {"dead", "handlers"} <= said.warnings
+    assert "`hookline retry --all`" in said.of("dead")[0]["fix"]
     assert "gone.handler (1)" in said.of("handlers")[0]["found"]
     [rejected] = said.of("rejected requests")
     assert rejected["found"].startswith("slack: signature_mismatch, 37 in the last hour")
