@@ -30,7 +30,7 @@ from cli.forward import command as forward_command
 from cli.listen import command as listen_command
 from cli.options import Json
 from cli.remote.api import TOKEN, URL
-from cli.show import note, print_json, write
+from cli.show import Answer, note, print_json, write
 from cli.verify import command as verify_command
 from config.errors import ConfigError
 
@@ -178,6 +178,9 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # open until the end
         getattr(sys, name).reconfigure(errors="replace")
+    lines = sys.stdout.isatty()
+    encoding = sys.stdout.encoding
+    sys.stdout = Answer(sys.stdout.detach(), encoding=encoding, errors="replace", line_buffering=lines)  # type: ignore[union-attr]
 
 
 def _refuse_what_is_not_text(words: list[str]) -> None:

@@ -3,6 +3,7 @@
 Rich is imported only where there are colours to show: without it a command in a pipe starts a good deal sooner.
 """
 
+import io
 import json
 import os
 import re
@@ -219,27 +220,32 @@ def note(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def write(text: str) -> None:
-    """Write to standard output, now.
+class Answer(io.TextIOWrapper):
+    """Standard output, also for those who write to it by themselves, as whatever prints a `--help` does.
 
-    Raises:
-        ReaderGone: nobody reads it any more.
-        NotDone: it cannot be written, as on a full disk.
-
+    Raises ReaderGone where nobody reads it any more, and NotDone where it cannot be written, as on a full disk.
     """
+
+    def write(self, text: str, /) -> int:
+        """Write text."""
+        with _explained():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Write what is left."""
+        with _explained():
+            super().flush()
+
+
+def write(text: str) -> None:
+    """Write to standard output, now. Raises as `Answer` does."""
     with _explained():
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 def write_bytes(content: bytes) -> None:
-    """Write bytes to standard output as they are.
-
-    Raises:
-        ReaderGone: nobody reads them any more.
-        NotDone: they cannot be written, as on a full disk.
-
-    """
+    """Write bytes to standard output as they are. Raises as `Answer` does."""
     with _explained():
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

@@ -109,6 +109,8 @@ def test_migrate_makes_a_ledger_says_where_and_can_be_run_again(bare_shell: Shel
         ("deliveries", "list"),
         ("stats",),
         ("trigger",),
+        ("--help",),
+        ("retry", "--help"),
     ],
 )
 def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger, words: tuple[str, ...]) -> None:
@@ -121,9 +123,12 @@ def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger
     assert (process.returncode, err) == (0, "")
 
 
-def test_output_that_cannot_be_written_is_said_in_one_sentence(shell: Shell, ledger: Ledger) -> None:
+@pytest.mark.parametrize("words", [("events", "list"), ("events", "get", "1"), ("--help",), ("retry", "--help")])
+def test_output_that_cannot_be_written_is_said_in_one_sentence(
+    shell: Shell, ledger: Ledger, words: tuple[str, ...]
+) -> None:
     store(ledger, new_event())
-    with Path("/dev/full").open("w") as full, shell.start("events", "list", stdout=full.fileno()) as process:
+    with Path("/dev/full").open("w") as full, shell.start(*words, stdout=full.fileno()) as process:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "hookline: standard output cannot be written: No space left on device\n")
 
