@@ -88,7 +88,9 @@ def test_a_filter_that_finds_nothing_says_what_it_left_alone_and_how_to_take_it(
     fill(ledger)
     done = shell.run("retry", "--handler", "repositories.run")
     assert (done.returncode, done.stdout) == (0, "retry: 0 deliveries, 0 effects\n")
-    expected = "left alone: 1 delivery in the state failed, which is tried again by itself; --state failed takes it now\n"
+    expected = (
+        "left alone: 1 delivery in the state failed, which is tried again by itself; --state failed takes it now\n"
+    )
     assert done.stderr == expected
     assert shell.objects("retry", "--handler", "repositories.run", "--state", "failed", "--yes")[0]["deliveries"] == [2]
 
