@@ -1,6 +1,7 @@
 """Whatever is wrong, the command says so in one sentence, and pipes that close early are fine."""
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.known import REASONS
+from config.settings import CHECKOUT
 from ledger.store import Ledger
 from tests.cli.shell import Shell
 from tests.cli.stock import fill
@@ -89,6 +92,36 @@ def test_wrong_usage_is_2_and_teaches(bare_shell: Shell, words: tuple[str, ...],
     done = bare_shell.run(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert hint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("events", "list", "--source", "paypal"), "github, slack, stripe"),
+        (("events", "list", "--handler", "nosuch"), "notifications.dispute"),
+        (("deliveries", "list", "--handler", "nosuch"), "notifications.dispute"),
+        (("requests", "list", "--reason", "foo"), "signature_mismatch"),
+        (("events", "tail", "--source", "paypal"), "github, slack, stripe"),
+        (("stats", "--source", "paypal"), "github, slack, stripe"),
+        (("retry", "--source", "paypal"), "github, slack, stripe"),
+        (("tokens", "create", "ann", "--scope", "read", "--expires", "0d"), "no time at all"),
+        (("trigger", "stripe", "refund.created", "--shuffle"), "one event"),
+    ],
+)
+def test_a_name_or_a_number_that_cannot_be_is_wrong_usage(
+    shell: Shell, ledger: Ledger, words: tuple[str, ...], named: str
+) -> None:
+    fill(ledger)
+    done = shell.having(COLUMNS="400").run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+
+
+def test_a_handler_and_a_reason_that_can_be_are_no_slip_though_nothing_is_there(shell: Shell) -> None:
+    assert shell.run("events", "list", "--source", "github", "--handler", "payments.refund").returncode == 0
+    assert shell.run("requests", "list", "--reason", "body_too_slow").returncode == 0
+    code = "".join(path.read_text() for path in (CHECKOUT / "receivers").rglob("*.py"))
+    assert set(re.findall(r'Rejected\("([a-z_]+)"', code)) == REASONS
 
 
 def test_migrate_makes_a_ledger_says_where_and_can_be_run_again(bare_shell: Shell, tmp_path: Path) -> None:
