@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import select
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -235,6 +236,20 @@ class Answer(io.TextIOWrapper):
         """Write what is left."""
         with _explained():
             super().flush()
+
+
+def check_reader() -> None:
+    """Notice that nobody reads standard output any more, where there is nothing to write for a while.
+
+    Raises:
+        ReaderGone: nobody does.
+
+    """
+    with suppress(OSError, ValueError):  # what cannot be asked is written to until it fails
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told of unasked
+        if any(what & select.POLLERR for _, what in poll.poll(0)):
+            raise ReaderGone
 
 
 def write(text: str) -> None:
