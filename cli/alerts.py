@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -309,6 +310,65 @@ def folded(
         print_json(views)
     else:
         print_table(_with_money(views), FOLDED, nothing=f"nothing was folded into effect {effect}")
+
+
+@alerts_app.command("digest")
+def show_digest(
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], metavar="DATE", help="Of this day; unset: of the latest one due."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the digest of a day would say by what is known now. Nothing is posted and nothing is changed.
+
+    A day is one on the clocks of the rules' time zone. The cases are those that
+    are open now.
+
+    Examples:
+      hookline alerts digest
+      hookline alerts digest --date 2026-11-01 --json | jq '{blocks}'
+    """
+    from config.rules import rules_of
+    from config.settings import load_settings
+    from handlers.notifications import digest
+    from workers.console import draw
+
+    rule, now = rules_of(load_settings(os.environ)).digest, time.time()
+    of = rule.last_due(now).date() - timedelta(days=1) if day is None else day.date()
+    if digest.midnight(of, rule.zone) >= now:
+        raise typer.BadParameter(f"{of} has not begun yet ({rule.zone.key})", param_hint="--date")
+    with reading(os.environ) as db:
+        facts = digest.gather(db, day=of, zone=rule.zone, due_at=now, now=now)
+    message = digest.message(facts, _unposted(digest.TYPE, now))
+    if as_json:
+        print_json([{"day": of.isoformat(), "channel": rule.channel, **message}])
+        return
+    is_over = digest.midnight(of + timedelta(days=1), rule.zone) <= now
+    parts = [
+        "shown, not posted",
+        "" if is_over else "the day is not over",
+        "" if rule.post else "[digest] post = false",
+    ]
+    write(draw(rule.channel, message, foot=", ".join(part for part in parts if part)) + "\n")
+
+
+def _unposted(type_: str, now: float) -> "Event":
+    """Make the event that nobody has entered."""
+    from ledger import own
+    from ledger.event import JSON, Event
+
+    return Event(
+        id=0,
+        source=own.SOURCE,
+        external_id="",
+        type=type_,
+        account=None,
+        livemode=None,
+        received_at=now,
+        content_type=JSON,
+        body=b"{}",
+    )
 
 
 def _with_money(views: Sequence[View]) -> list[View]:

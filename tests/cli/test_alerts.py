@@ -149,3 +149,24 @@ def test_what_was_folded_into_one_message_is_listed(shell: Shell, ledger: Ledger
         (4_900, "usd", "Payment failed")
     ] * 3
     assert "$49.00" in shell.run("alerts", "folded", "4711").stdout
+
+
+def test_a_digest_is_shown_and_changes_nothing(shell: Shell, ledger: Ledger) -> None:
+    receive(ledger, OPENED, id="evt_opened", livemode=True)
+    before = rows(ledger)
+    [message] = shell.objects("alerts", "digest", "--date", "2026-11-01")
+    assert (message["day"], message["channel"]) == ("2026-11-01", "#finance")
+    assert message["text"].startswith("Sunday, 1 November 2026 in figures")
+    assert "└─ shown, not posted\n" in shell.run("alerts", "digest").stdout
+    assert shell.run("alerts", "digest", "--date", "9999-01-01").returncode == 2
+    assert rows(ledger) == before
+
+
+def test_a_message_that_quiet_hours_hold_says_until_when(shell: Shell, ledger: Ledger) -> None:
+    store(ledger, new_event())
+    about = {"event_id": 1, "delivery_id": 1, "channel": "#finance", "state": "planned", "planned_at": 0}
+    until = {"due_at": 4_000_000_000, "held_until": 4_000_000_000}
+    with ledger.write() as db:
+        db.execute(insert(effects), about | until | {"key": "stripe/refund/1", "message": '{"text": "Refund"}'})
+    shown = shell.run("events", "get", "1").stdout
+    assert "#finance  planned  held until 2096-10-02 07:06:40 UTC: quiet hours" in shown
