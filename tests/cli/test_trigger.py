@@ -100,8 +100,8 @@ def test_the_vendors_own_sdks_take_what_is_sent(shell: Shell, stand_in: StandIn,
 
 def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
     words = ("--override", "data.object.amount=500", "--override", "data.object.currency=jpy")
-    words += ("--add", "data.object.metadata.order=6735")
-    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words)
+    added = ("--add", "data.object.metadata.order=6735")
+    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words, *added)
     assert answer == {
         "source": "stripe",
         "type": "payment_intent.payment_failed",
@@ -111,6 +111,7 @@ def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
     }
     sent: dict[str, Any] = json.loads(stand_in.verified[0][2])
     assert (sent["data"]["object"]["amount"], sent["data"]["object"]["currency"]) == (500, "jpy")
+    assert sent["data"]["object"]["metadata"]["order"] == 6735
 
 
 @pytest.mark.parametrize(
