@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from cli.hands import Hands, open_hands
 from cli.moment import check_window
 from cli.options import Json, Since, Source, Type, Until
 from cli.preview import ask, count, show
-from cli.show import print_json, write
+from cli.show import note, print_json, write
 from ledger.event import DeliveryState
 
 if TYPE_CHECKING:
@@ -85,6 +86,17 @@ def retry(
             ask(found, done="retried", as_json=as_json, yes=yes)
         states = [str(wanted.state)]
         _tell_retry([hands.retry(some, reason=reason, states=states) for some in _batches(ids)], as_json=as_json)
+        if not ids and not as_json:
+            _tell_left_alone(hands, wanted)
+
+
+def _tell_left_alone(hands: Hands, wanted: "Filter") -> None:
+    """Say what would have been taken in the other state that can be retried, and how to take it."""
+    other = next(state for state in RETRIABLE if state != wanted.state)
+    _, ids = hands.select(replace(wanted, state=other))
+    if ids:
+        waits = ", which is tried again by itself" if other == DeliveryState.FAILED else ""
+        note(f"left alone: {count(len(ids), 'delivery')} in the state {other}{waits}; --state {other} takes it now")
 
 
 def _retry_named(hands: Hands, names: Sequence[str], reason: str | None) -> "Again":

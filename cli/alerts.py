@@ -4,6 +4,8 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,11 +119,13 @@ def preview(
     settings = load_settings(os.environ)
     rules = rules_of(settings)
     with open_ledger(os.environ) as ledger:
-        told = _rehearse(ledger, _stored(ledger, event), rules, settings)
+        stored = _stored(ledger, event)
+        told = _rehearse(ledger, stored, rules, settings)
+        silent = "" if told else _why_nothing(ledger, stored, rules, settings)
     if as_json:
         print_json(_told_view(each) for each in told)
     elif not told:
-        note("it would post nothing: no handler tells of it, or no rule wants it")
+        note(f"it would post nothing: {silent}")
     else:
         write("\n".join(_told_text(each) for each in told) + "\n")
     if any(_is_stumble(each) for each in told):
@@ -155,6 +159,16 @@ def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Setti
     users, now = settings.allowed_users, time.time()
     with ledger.write() as db:
         return list(rehearse(db, event, wanted, rules=rules, channels=channels, allowed_users=users, now=now))
+
+
+def _why_nothing(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> str:
+    """Say whether a rule does not want what a handler tells, or no handler tells anything."""
+    for kind, rule in rules.by_kind.items():
+        lenient = replace(rules, by_kind={**rules.by_kind, kind: replace(rule, post=True, at_least={})})
+        if _rehearse(ledger, event, lenient, settings):
+            why = "it is under its at_least" if rule.post else "post is false"
+            return f"the rule [alerts.{kind}] does not want it ({why})"
+    return f"no handler tells anybody of it ({event.source} {event.type})"
 
 
 def _is_stumble(each: "Told | Stumbled") -> bool:
@@ -192,21 +206,26 @@ def _told_text(each: "Told | Stumbled") -> str:
 @alerts_app.command("test")
 def post_trial(
     channel: Annotated[
-        str, typer.Argument(metavar="CHANNEL", help="Its name, with or without the #, or its id (C0…).")
+        str, typer.Argument(metavar="CHANNEL", help="finance, engineering, a name (#risk) or an id (C0…).")
     ],
     as_json: Json = False,
 ) -> None:
     """Post one harmless message to a channel with the configured token, or say precisely what is wrong.
 
+    finance and engineering are the teams' channels, as SLACK_FINANCE_CHANNEL and
+    SLACK_ENGINEERING_CHANNEL name them.
+
     Examples:
       hookline alerts test finance
+      hookline alerts test '#risk'
       hookline alerts test C0123ABCD
     """
     from config.settings import load_settings
     from workers.post import AnswerLost, Busy, NotSent, make_slack
 
-    name = _channel(channel)
-    slack = make_slack(load_settings(os.environ))
+    settings = load_settings(os.environ)
+    name = _channel(channel, settings)
+    slack = make_slack(settings)
     if slack is None:
         raise NotDone("SLACK_BOT_TOKEN is unset: set it to the app's bot token (xoxb-…, scope chat:write)")
     try:
@@ -217,12 +236,19 @@ def post_trial(
         raise NotDone(f"nothing was posted to {name}: {error}{_advice(str(error))}") from None
     except AnswerLost as error:
         raise NotDone(f"nobody knows whether it was posted: {error}. Look into {name}") from None
-    _tell_place(name, place, as_json=as_json)
+    _tell_place(name, place, team=channel if channel in _teams(settings) else None, as_json=as_json)
 
 
-def _channel(said: str) -> str:
+def _teams(settings: "Settings") -> Mapping[str, str]:
+    from config.rules import ENGINEERING, FINANCE
+
+    return {FINANCE: settings.slack_finance_channel, ENGINEERING: settings.slack_engineering_channel}
+
+
+def _channel(said: str, settings: "Settings") -> str:
     from config.rules import CHANNEL
 
+    said = _teams(settings).get(said, said)
     found = next((each for each in (said, f"#{said}") if CHANNEL.fullmatch(each)), None)
     if found is None:
         raise typer.BadParameter(f"{said!r} is neither a channel's name nor its id")
@@ -255,11 +281,12 @@ def _advice(error: str) -> str:
     return f": {ADVICE[code]}" if code in ADVICE else ""
 
 
-def _tell_place(channel: str, place: "Place", *, as_json: bool) -> None:
+def _tell_place(channel: str, place: "Place", *, team: str | None, as_json: bool) -> None:
     if as_json:
         print_json([{"action": "test", "channel": channel, "channel_id": place.channel_id, "ts": place.ts}])
     else:
-        write(f"posted to {channel} ({place.channel_id})\n")
+        whose = f", which SLACK_{team.upper()}_CHANNEL names" if team else ""
+        write(f"posted to {channel} ({place.channel_id}){whose}\n")
 
 
 @alerts_app.command("folded")
@@ -283,6 +310,65 @@ def folded(
         print_json(views)
     else:
         print_table(_with_money(views), FOLDED, nothing=f"nothing was folded into effect {effect}")
+
+
+@alerts_app.command("digest")
+def show_digest(
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], metavar="DATE", help="Of this day; unset: of the latest one due."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the digest of a day would say by what is known now. Nothing is posted and nothing is changed.
+
+    A day is one on the clocks of the rules' time zone. The cases are those that
+    are open now.
+
+    Examples:
+      hookline alerts digest
+      hookline alerts digest --date 2026-11-01 --json | jq '{blocks}'
+    """
+    from config.rules import rules_of
+    from config.settings import load_settings
+    from handlers.notifications import digest
+    from workers.console import draw
+
+    rule, now = rules_of(load_settings(os.environ)).digest, time.time()
+    of = rule.last_due(now).date() - timedelta(days=1) if day is None else day.date()
+    if digest.midnight(of, rule.zone) >= now:
+        raise typer.BadParameter(f"{of} has not begun yet ({rule.zone.key})", param_hint="--date")
+    with reading(os.environ) as db:
+        facts = digest.gather(db, day=of, zone=rule.zone, due_at=now, now=now)
+    message = digest.message(facts, _unposted(digest.TYPE, now))
+    if as_json:
+        print_json([{"day": of.isoformat(), "channel": rule.channel, **message}])
+        return
+    is_over = digest.midnight(of + timedelta(days=1), rule.zone) <= now
+    parts = [
+        "shown, not posted",
+        "" if is_over else "the day is not over",
+        "" if rule.post else "[digest] post = false",
+    ]
+    write(draw(rule.channel, message, foot=", ".join(part for part in parts if part)) + "\n")
+
+
+def _unposted(type_: str, now: float) -> "Event":
+    """Make the event that nobody has entered."""
+    from ledger import own
+    from ledger.event import JSON, Event
+
+    return Event(
+        id=0,
+        source=own.SOURCE,
+        external_id="",
+        type=type_,
+        account=None,
+        livemode=None,
+        received_at=now,
+        content_type=JSON,
+        body=b"{}",
+    )
 
 
 def _with_money(views: Sequence[View]) -> list[View]:

@@ -11,7 +11,7 @@ from cli.show import Column, View, note, print_json, print_table
 
 COLUMNS = (
     Column("id"),
-    Column("at"),
+    Column("done_at"),
     Column("who"),
     Column("via"),
     Column("action"),
@@ -54,7 +54,11 @@ def list_audit(
 
 
 def _row(view: View) -> View:
-    return {**view, "what": ", ".join(_fact(name, value) for name, value in view["detail"].items() if value)}
+    return {
+        **view,
+        "done_at": view["at"],
+        "what": ", ".join(_fact(name, value) for name, value in view["detail"].items() if value),
+    }
 
 
 def _fact(name: str, value: object) -> str:

@@ -98,10 +98,18 @@ def _effect(effect: View) -> Iterator[Line]:
         Part(f"  {clean(effect['channel'])}  "),
         cell("state", effect["state"]),
         Part(f"  {long_time(effect['finished_at'])}" if effect["finished_at"] else ""),
+        Part(_held(effect)),
     ]
     yield from ([Part(f"{INDENT}{clean(line)}")] for line in effect["text"].splitlines())
     yield [Part(f"{INDENT}key {clean(effect['key'])}", "dim")]
     yield from _error(effect["last_error"])
+
+
+def _held(effect: View) -> str:
+    """Say until when it waits on purpose. A service of an older version does not tell."""
+    until = effect.get("held_until")
+    why = "snoozed" if "/reminder/" in effect["key"] else "quiet hours"
+    return f"  held until {long_time(until)}: {why}" if until else ""
 
 
 def _error(text: str | None) -> Iterator[Line]:

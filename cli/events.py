@@ -8,7 +8,7 @@ import typer
 from cli.errors import NotDone
 from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
-from cli.listing import Listing, show_list
+from cli.listing import Listing, check_names, show_list
 from cli.moment import parse_moment
 from cli.options import (
     DEFAULT_LIMIT,
@@ -190,6 +190,8 @@ def tail_events(
         tail_remote(open_api(os.environ), wanted, print_json if as_json else print_events)
         return
     with open_ledger(os.environ) as ledger:
+        with ledger.read() as db:
+            check_names(db, wanted)
         tail(ledger, wanted, as_json=as_json)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli.errors import Disconnected, NotDone
+from cli.known import check_source
 from cli.ledger_door import open_ledger
 from cli.remote.api import is_remote, open_api
 from ledger.errors import LedgerUnavailable
@@ -127,6 +128,7 @@ class LocalHands:
         from ledger.selection import select_deliveries
 
         with self._told("selected"), self._ledger.read() as db:
+            check_source(db, wanted.source)
             found = select_deliveries(db, wanted)
             return preview.of_deliveries(db, found), found.deliveries
 

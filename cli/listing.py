@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cli.errors import NotDone
+from cli.known import check_handler, check_source
 from cli.ledger_door import open_ledger
 from cli.moment import check_window
 from cli.remote.api import Api, is_remote, open_api
@@ -23,6 +24,17 @@ PAGE = 500
 # Rows in memory at a time, however many are shown. Each page is a look of its own: whoever reads slowly holds nothing.
 
 
+def check_names(db: "Connection", wanted: "Filter") -> None:
+    """Refuse a filter whose source or handler there cannot be.
+
+    Raises:
+        typer.BadParameter: names those that there are.
+
+    """
+    check_source(db, wanted.source)
+    check_handler(db, wanted.handler)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What is listed.
@@ -33,6 +45,7 @@ class Listing:
         find: says where in the list something is, by its id.
         columns: of the table.
         row: makes a row of the table from a view.
+        check: refuses a filter that names what there cannot be.
 
     """
 
@@ -41,6 +54,7 @@ class Listing:
     find: "Callable[[Connection, str], Position | None]"
     columns: Sequence[Column]
     row: Callable[[View], View] = lambda view: view
+    check: "Callable[[Connection, Filter], None]" = check_names
 
 
 def show_list(
@@ -70,6 +84,8 @@ def show_list(
         _show_remote(open_api(environ), listing, wanted, before=before, as_json=as_json)
         return
     with open_ledger(environ) as ledger:
+        with ledger.read() as db:
+            listing.check(db, wanted)
         if before is not None:
             wanted = replace(wanted, before=_find(ledger, listing, before))
         looked = within_a_day(wanted, now=time.time()) if bounded else wanted

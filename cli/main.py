@@ -29,12 +29,18 @@ from cli.errors import NotDone, ReaderGone
 from cli.forward import command as forward_command
 from cli.listen import command as listen_command
 from cli.options import Json
-from cli.remote.api import TOKEN, URL
-from cli.show import note, print_json, write
+from cli.remote.api import TOKEN, URL, is_remote
+from cli.show import Answer, note, print_json, write
 from cli.verify import command as verify_command
 from config.errors import ConfigError
 
 WRONG_USAGE = 2
+
+OVER_HTTP = frozenset(
+    {"events", "deliveries", "requests", "retry", "dismiss", "replay", "resend", "redeliver", "replays"}
+    | {"forward", "listen"}
+)
+# What can work on a service elsewhere. The others would look at this machine, and let somebody believe it was that one.
 
 app = typer.Typer(
     name="hookline",
@@ -46,6 +52,7 @@ app = typer.Typer(
 
 @app.callback()
 def hookline(
+    context: typer.Context,
     url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Work on a service elsewhere, over its HTTP API. [HOOKLINE_URL]"),
@@ -71,6 +78,9 @@ def hookline(
       hookline dismiss 17 --reason 'test data'          call it off
       hookline alerts preview 1                         see what it would post to Slack
 
+    Over HTTP (--url) work events, deliveries, requests, retry, dismiss, replay,
+    replays, forward, listen; the others work where the service is, and refuse it.
+
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.
     """
@@ -79,6 +89,9 @@ def hookline(
         raise typer.BadParameter("--url and --token must not be empty")
     # The commands, and what they start, read it where everything else is that says which service is meant.
     os.environ.update({name: value for name, value in ((URL, url), (TOKEN, token)) if value is not None})
+    command = context.invoked_subcommand
+    if is_remote(os.environ) and command not in OVER_HTTP and "--help" not in sys.argv:
+        raise NotDone(f"`hookline {command}` works where the service is, not over HTTP: unset {URL}, and no --url")
 
 
 @app.command()
@@ -178,6 +191,9 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # open until the end
         getattr(sys, name).reconfigure(errors="replace")
+    lines = sys.stdout.isatty()
+    encoding = sys.stdout.encoding
+    sys.stdout = Answer(sys.stdout.detach(), encoding=encoding, errors="replace", line_buffering=lines)  # type: ignore[union-attr]
 
 
 def _refuse_what_is_not_text(words: list[str]) -> None:

@@ -151,7 +151,8 @@ def summary(
 
     An object counts once, as it stands now: a payment that failed and was taken
     later is taken. Real money and test money are never added up. Fees and net are
-    those of settlements that Stripe told of.
+    those of settlements that Stripe told of. The last 24 h, unless --since says
+    otherwise: `/hookline payments today` in Slack counts from 0:00 on instead.
 
     Examples:
       hookline payments summary

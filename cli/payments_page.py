@@ -21,6 +21,11 @@ MONEY = frozenset(
 )
 
 
+MADE = "refunded, disputed (without inquiries): made in this time; the rest: came there in it"
+REACHED = "all that came to its state in this time, whenever it was made:"
+SETTLED = "fees, net (of N): of so many charges and disputes whose settlement Stripe told of"
+
+
 def print_object(view: View) -> None:
     """Print all that is known of an object, and how it came where it is."""
     print_lines(_object(view))
@@ -90,13 +95,18 @@ def print_summary(found: "Summary") -> None:
     mode = "live" if found.livemode else "test mode"
     span = f"from {long_time(rfc3339(found.since))} to {long_time(rfc3339(found.until))}"
     print_lines([[Part(mode, "bold"), Part(f"  {span}")]])
+    print_lines([[Part(each, "dim")] for each in (MADE, *([SETTLED] if _settled(found) else []))])
     print_table([*_money(found)], _columns("currency", *SUMS, "fees", "net"), nothing="no money moved")
-    print_lines([[]])
+    print_lines([[], [Part(REACHED, "dim")]])
     print_table([*_states(found)], _columns("kind", "state", "number", "amount"), nothing="nothing came about")
     print_lines([[]])
     if found.failure_codes:
         print_table([*_codes(found)], _columns("failure_code", "number", "share"), nothing="")
         print_lines([[]])
+
+
+def _settled(found: "Summary") -> bool:
+    return any(each.settled.count for each in found.by_currency)
 
 
 def _columns(*names: str) -> list[Column]:

@@ -58,10 +58,17 @@ def get_replay(
         "by": view["who"],
         "at": long_time(view["created_at"]),
         "reason": view["reason"],
-        "chosen": ", ".join(f"{name} {value}" for name, value in view["chosen"].items()),
+        "chosen": ", ".join(f"{name} {_said(value)}" for name, value in view["chosen"].items()),
         "effects": "recorded ones are done again" if view["again"] else None,
         "set going": f"{view['started']} of {view['items']}, {view['left_alone']} left alone",
         "deliveries": ", ".join(f"{count} {state}" for state, count in view["deliveries"].items()),
     }
     write(f"replay {view['id']}  {view['state']}\n")
     write("".join(f"  {label:<12}{clean(text)}\n" for label, text in facts.items() if text))
+
+
+def _said(value: object) -> object:
+    """Write what was chosen: a number with a point is a moment (Unix seconds)."""
+    from ledger.views import rfc3339  # noqa: PLC0415  # SQLAlchemy; see ledger_door
+
+    return long_time(rfc3339(value)) if isinstance(value, float) else value

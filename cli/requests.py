@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.known import check_reason, check_source
 from cli.listing import Listing, show_list
 from cli.options import DEFAULT_LIMIT, Before, Json, Limit, Since, Source, Until
 from cli.show import Column
@@ -12,7 +13,7 @@ from cli.show import Column
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ledger.views import Position
+    from ledger.views import Filter, Position
 
 COLUMNS = (
     Column("id"),
@@ -65,8 +66,13 @@ def list_requests(
     from ledger import views  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
     wanted = views.Filter(source=source, state=reason, since=since, until=until, limit=limit)
-    listing = Listing("rejected requests", views.page_of_requests, _position, COLUMNS)
+    listing = Listing("rejected requests", views.page_of_requests, _position, COLUMNS, check=_check)
     show_list(os.environ, listing, wanted, before=before, as_json=as_json)
+
+
+def _check(db: "Connection", wanted: "Filter") -> None:
+    check_source(db, wanted.source)
+    check_reason(db, wanted.state)
 
 
 def _position(db: "Connection", address: str) -> "Position | None":

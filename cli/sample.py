@@ -172,6 +172,17 @@ def _moved_text(text: str, by_s: int) -> str:
     return f"{int(slack_time[1]) + by_s}{slack_time[2]}" if slack_time else text
 
 
+def has(payload: Any, path: str) -> bool:  # noqa: ANN401  # JSON is any of six types
+    """Say whether a payload has something at `key.path`, null or not."""
+    place = payload
+    for key in path.split("."):
+        try:
+            place = place[_existing(place, key, path)]
+        except UnknownPath:
+            return False
+    return True
+
+
 def put(payload: Any, override: str) -> None:  # noqa: ANN401  # JSON is any of six types
     """Change a payload as an override says.
 

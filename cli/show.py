@@ -3,9 +3,11 @@
 Rich is imported only where there are colours to show: without it a command in a pipe starts a good deal sooner.
 """
 
+import io
 import json
 import os
 import re
+import select
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -219,27 +221,46 @@ def note(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def write(text: str) -> None:
-    """Write to standard output, now.
+class Answer(io.TextIOWrapper):
+    """Standard output, also for those who write to it by themselves, as whatever prints a `--help` does.
+
+    Raises ReaderGone where nobody reads it any more, and NotDone where it cannot be written, as on a full disk.
+    """
+
+    def write(self, text: str, /) -> int:
+        """Write text."""
+        with _explained():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Write what is left."""
+        with _explained():
+            super().flush()
+
+
+def check_reader() -> None:
+    """Notice that nobody reads standard output any more, where there is nothing to write for a while.
 
     Raises:
-        ReaderGone: nobody reads it any more.
-        NotDone: it cannot be written, as on a full disk.
+        ReaderGone: nobody does.
 
     """
+    with suppress(OSError, ValueError):  # what cannot be asked is written to until it fails
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told of unasked
+        if any(what & select.POLLERR for _, what in poll.poll(0)):
+            raise ReaderGone
+
+
+def write(text: str) -> None:
+    """Write to standard output, now. Raises as `Answer` does."""
     with _explained():
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 def write_bytes(content: bytes) -> None:
-    """Write bytes to standard output as they are.
-
-    Raises:
-        ReaderGone: nobody reads them any more.
-        NotDone: they cannot be written, as on a full disk.
-
-    """
+    """Write bytes to standard output as they are. Raises as `Answer` does."""
     with _explained():
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

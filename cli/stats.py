@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.chart import bar, spark
+from cli.known import check_source
 from cli.ledger_door import reading
 from cli.moment import check_window
 from cli.options import Account, Json, Since, Source, Type, Until
@@ -48,6 +49,7 @@ def stats(
     until = time.time() if until is None else until
     wanted = views.Filter(source=source, type=type_, account=account)
     with reading(os.environ) as db:
+        check_source(db, source)
         taken = views.take_stats(db, wanted, since=until - DAY_S if since is None else since, until=until)
     if as_json:
         print_json([_view(taken)])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cli.ending import Ending
-from cli.show import Part, View, cell, note, print_json, print_lines, short_time, terminal_width
+from cli.show import Part, View, cell, check_reader, note, print_json, print_lines, short_time, terminal_width
 from ledger.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def tail(ledger: "Ledger", wanted: "Filter", *, as_json: bool) -> None:
         follower.start()
         while not ending.is_asked_for():
             if not follower.show_new():
+                check_reader()
                 time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         return

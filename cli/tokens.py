@@ -35,7 +35,10 @@ def _age(text: str) -> float:
     match = AGO.fullmatch(text)
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a time such as 30d or 12h")
-    return float(int(match[1]) * UNIT_S[match[2]])
+    age_s = float(int(match[1]) * UNIT_S[match[2]])
+    if not age_s:
+        raise typer.BadParameter(f"{text!r} is no time at all: the token would be good for nothing")
+    return age_s
 
 
 @tokens_app.command("create")

@@ -13,7 +13,7 @@ from cli.errors import NotDone
 from cli.options import Json
 from cli.pace import Pace, parse_rate
 from cli.posting import SECRET_VARIABLES, Answer, Post, open_post
-from cli.sample import BadOverride, UnknownPath, UnknownSample, Webhook, freshen, list_samples, load_sample
+from cli.sample import BadOverride, Sample, UnknownPath, UnknownSample, Webhook, freshen, has, list_samples, load_sample
 from cli.scenario import SCENARIOS, find_scenario, tell
 from cli.show import clean, print_json, write
 
@@ -36,6 +36,7 @@ class Wish:
     source: str
     type: str
     overrides: Sequence[str]
+    additions: Sequence[str] = ()
 
     def make(self) -> Made:
         """Make it, with ids that there never were.
@@ -45,15 +46,26 @@ class Wish:
 
         """
         now, random = time.time(), SystemRandom()
+        changes = [*self.overrides, *self.additions]
         try:
             if self.source == STORIES_OF and self.type.startswith(STORY):
-                return tell(find_scenario(self.type.removeprefix(STORY)), self.overrides, now=now, random=random)
+                scenario = find_scenario(self.type.removeprefix(STORY))
+                self._check([load_sample(self.source, step.type) for step in scenario.steps])
+                return tell(scenario, changes, now=now, random=random)
             sample = load_sample(self.source, self.type)
-            return [(self.type, freshen(sample, self.overrides, now=now, random=random))]
+            self._check([sample])
+            return [(self.type, freshen(sample, changes, now=now, random=random))]
         except (UnknownSample, UnknownPath) as error:
             raise NotDone(str(error)) from None
         except BadOverride as error:
             raise typer.BadParameter(str(error), param_hint="--override") from None
+
+    def _check(self, samples: Sequence[Sample]) -> None:
+        """Make sure that what is overridden is there: a slip of the keyboard would change nothing, unseen."""
+        for override in self.overrides:
+            path = override.partition("=")[0]
+            if "=" in override and path and not any(has(sample.payload, path) for sample in samples):
+                raise UnknownPath(f"{path}: there is no such key in this sample; --add {override} puts it there")
 
 
 def _complete_type(context: typer.Context, incomplete: str) -> list[str]:
@@ -86,6 +98,10 @@ def trigger(
     override: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY.PATH=VALUE", help="Change the sample; may be given several times."),
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY.PATH=VALUE", help="Add to the sample what it does not have; likewise."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, metavar="N", help="Send so many, each with new ids.")] = 1,
     rate: Annotated[
@@ -121,9 +137,11 @@ def trigger(
         return
     if seed is not None and not shuffle:
         raise typer.BadParameter("--seed says how to --shuffle")
-    wish = Wish(source, type_, override or [])
+    wish = Wish(source, type_, override or [], add or [])
     order = list(range(len(wish.make())))  # what cannot be made is said before anybody is looked for
     if shuffle:
+        if len(order) == 1:
+            raise typer.BadParameter("--shuffle is for a scenario: this is one event")
         Random(seed).shuffle(order)  # noqa: S311  # an order, no secret
     with open_post(os.environ, source) as post:
         _send(post, wish, order, count=count, pace=Pace(rate), as_json=as_json)

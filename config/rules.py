@@ -315,18 +315,40 @@ def _parse(text: str, path: Path | None) -> _File:
         return _File.model_validate(table)
     except ValidationError as error:
         lines = _lines(text)
-        raise InvalidRules([_sentence(path, lines, problem) for problem in error.errors()]) from None
+        sentences = [_sentence(path, lines, problem) for problem in error.errors()]
+        raise InvalidRules(list(dict.fromkeys(sentences))) from None
 
 
 def _sentence(path: Path | None, lines: Mapping[tuple[str, ...], int], problem: Any) -> str:  # noqa: ANN401  # pydantic's own dict
     place = tuple(str(part) for part in problem["loc"] if part != "[key]")  # of a key, pydantic says that it is one
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "there is no such key"
+    if "at_least" in place and place[-1] in {"int", "str"}:  # pydantic's names of what it tried
+        place = place[:-1]
+        message = "must be an amount: write 50 or '49.90', in whole units of the currency"
+    else:
+        message = _in_our_words(problem)
     if problem["loc"] == ("alerts",) and "[alerts." in message:  # the kind is in the sentence
         place = ("alerts", message.partition("[alerts.")[2].partition("]")[0])
     line = next((lines[place[:length]] for length in range(len(place), 0, -1) if place[:length] in lines), 1)
     return f"{path}, line {line}: {'.'.join(place)}: {message}"
+
+
+def _in_our_words(problem: Any) -> str:  # noqa: ANN401  # pydantic's own dict
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    words = {
+        "extra_forbidden": "there is no such key",
+        "missing": "is missing",
+        "bool_type": "must be true or false",
+        "int_type": "must be a whole number",
+        "string_type": "must be a text, in quotes",
+        "dict_type": "must be a table, as in [alerts.dispute]",
+        "model_type": "must be a table, with keys of its own",
+    }
+    limits = problem.get("ctx", {})
+    if problem["type"] == "literal_error":
+        return f"must be {limits['expected']}"
+    if problem["type"] in {"greater_than_equal", "less_than_equal"}:
+        return f"must be {limits['ge']} or more" if "ge" in limits else f"must be {limits['le']} or less"
+    return words.get(problem["type"], said)
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

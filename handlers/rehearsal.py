@@ -12,7 +12,7 @@ from handlers.router import Handler
 from ledger.effects import NOTHING_SPECIAL, About
 from ledger.event import Event
 from ledger.store import Transaction, savepoint
-from ledger.tables import cases
+from ledger.tables import cases, effects
 
 INTERNAL = frozenset({"link", "name", "broadcast", "storm", "user"})
 # What is kept beside a message and is no part of it.
@@ -144,7 +144,10 @@ def _try(db: Connection, handler: Handler, event: Event, context: Rehearsal, wit
     """Run a handler and take it back. Give what it stumbled over."""
     try:
         with savepoint(db):
-            db.execute(delete(cases).where(cases.c.key.in_(list(without))))
+            keys = list(without)
+            db.execute(delete(cases).where(cases.c.key.in_(keys)))
+            # What was told once is told on, whatever the rules say: this was never told.
+            db.execute(delete(effects).where(effects.c.key.in_(keys)))
             handler.run(event, context)
             _undo()
     except _Undo:

@@ -141,11 +141,20 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         app.let_through(provider.path, intake.receive)
     add_api(app, api_ledger, router.by_name, settings)
     health = Health(writer, ending)
-    app.add_api_route("/healthz", health.alive, methods=["GET"], response_model=None, tags=["health"])
-    app.add_api_route("/readyz", health.ready, methods=["GET"], response_model=None, tags=["health"])
+    for path, endpoint, summary in (
+        ("/healthz", health.alive, "Say that the process lives"),
+        ("/readyz", health.ready, "Say whether a commit is possible"),
+    ):
+        app.add_api_route(path, endpoint, methods=["GET"], response_model=None, tags=["health"], summary=summary)
     page = MetricsPage(metrics, Gauges(settings, ledger, broker))
     app.add_api_route(
-        "/metrics", page.show, methods=["GET"], response_class=PlainTextResponse, response_model=None, tags=["health"]
+        "/metrics",
+        page.show,
+        methods=["GET"],
+        response_class=PlainTextResponse,
+        response_model=None,
+        tags=["health"],
+        summary="Give the figures for Prometheus",
     )
     return app
 

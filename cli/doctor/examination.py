@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from cli.doctor.broker import check_broker
-from cli.doctor.environment import check_plugins, check_settings
+from cli.doctor.environment import check_plugins, check_rules, check_settings
 from cli.doctor.finding import Finding, problem
 from cli.doctor.installation import Installation
 from cli.doctor.ledger import check_ledger
@@ -15,7 +15,7 @@ from cli.doctor.web import check_web
 
 Check = Callable[[Installation], Iterator[Finding]]
 
-AT_HOME: tuple[Check, ...] = (check_settings, check_plugins, check_secrets)
+AT_HOME: tuple[Check, ...] = (check_settings, check_rules, check_plugins, check_secrets)
 # These ask nobody, and import all plug-ins before there are threads.
 
 ABROAD: tuple[Check, ...] = (check_web, check_ledger, check_broker, check_slack)

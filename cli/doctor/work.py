@@ -90,7 +90,7 @@ def _check_dead(census: Census) -> Finding:
     dead, unsent = census.deliveries.get(DeliveryState.DEAD, 0), census.effects.get(EffectState.DEAD, 0)
     if not dead and not unsent:
         return ok("dead", "nothing is dead")
-    fix = "look: `hookline events list --state dead`; when its cause is mended: `hookline retry`"
+    fix = "look: `hookline events list --state dead`; when its cause is mended: `hookline retry --all`"
     return warning("dead", f"{_plural(dead, 'delivery', 'deliveries')} and {_plural(unsent, 'effect', 'effects')}", fix)
 
 

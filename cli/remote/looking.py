@@ -11,7 +11,7 @@ from cli.errors import Disconnected, NotDone
 from cli.listen.stream import position_at, unseen
 from cli.remote.api import Api, View, place
 from cli.remote.hands import RemoteHands, fields
-from cli.show import note
+from cli.show import check_reader, note
 
 if TYPE_CHECKING:
     from ledger.views import Filter
@@ -81,6 +81,7 @@ def tail(api: Api, wanted: "Filter", show: Callable[[Sequence[View]], None]) -> 
             for view in new:
                 position.mark(view["id"])
             if not new:
+                check_reader()
                 time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         return

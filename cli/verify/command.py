@@ -124,6 +124,7 @@ def _of_request(request_id: int, source: str | None, body: bytes | None, at: flo
         body=body,
         received_at=row.received_at if at is None else at,
         body_sha256=row.body_sha256,
+        clock=_clock("the request came in", at),
     )
 
 
@@ -142,7 +143,12 @@ def _of_event(address: str, source: str | None, headers: Headers, at: float | No
     if row.payload_pruned_at:
         raise NotDone(f"the payload of event {address} was pruned: there is nothing left to verify")
     now = row.received_at if at is None else at
-    return Captured(source=source or row.source, headers=headers, body=row.body, received_at=now)
+    clock = _clock("the event came in", at)
+    return Captured(source=source or row.source, headers=headers, body=row.body, received_at=now, clock=clock)
+
+
+def _clock(when: str, at: float | None) -> str:
+    return f"the time at which {when}" if at is None else "the time that --at says"
 
 
 def _read(path: str) -> bytes:

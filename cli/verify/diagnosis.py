@@ -41,6 +41,7 @@ class Captured:
         body: None where it was not kept.
         received_at: when it came in, in Unix seconds.
         body_sha256: of the body that came in, in hex, if it is known.
+        clock: what `received_at` is, in words.
 
     """
 
@@ -49,6 +50,7 @@ class Captured:
     body: bytes | None
     received_at: float
     body_sha256: str | None = None
+    clock: str = "this clock's time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,20 +350,21 @@ def _check_time(captured: Captured, signature: Signature, looking: _Looking) -> 
     signed_at = int(signature.timestamp)
     off_s = round(captured.received_at - signed_at)
     if abs(captured.received_at - signed_at) <= TOLERANCE_S:
-        looking.ok("time", f"signed {_off(off_s)}")
+        looking.ok("time", f"signed {_off(off_s, captured)}")
         return
-    looking.fails("time", f"signed {_off(off_s)}; {TOLERANCE_S} s are allowed", _why_off(signed_at, off_s))
+    looking.fails("time", f"signed {_off(off_s, captured)}; {TOLERANCE_S} s are allowed", _why_off(signed_at, captured))
 
 
-def _off(off_s: int) -> str:
-    return f"{abs(off_s)} s {'before' if off_s >= 0 else 'after'} this clock's time"
+def _off(off_s: int, captured: Captured) -> str:
+    return f"{abs(off_s)} s {'before' if off_s >= 0 else 'after'} {captured.clock}"
 
 
-def _why_off(signed_at: int, off_s: int) -> Cause:
+def _why_off(signed_at: int, captured: Captured) -> Cause:
+    off_s = round(captured.received_at - signed_at)
     name = "timestamp_too_old" if off_s > 0 else "timestamp_in_future"
     if signed_at >= MILLISECONDS_FROM:
         return Cause("timestamp_in_milliseconds", "the timestamp is in milliseconds, not in seconds", "sign seconds")
-    sentence = f"the timestamp is {_off(off_s)}: a clock is wrong, or the request was kept and sent again"
+    sentence = f"the timestamp is {_off(off_s, captured)}: a clock is wrong, or the request was kept and sent again"
     beside_s = (abs(off_s) + NEAR_AN_HOUR_S) % HOUR_S
     if beside_s <= 2 * NEAR_AN_HOUR_S:
         sentence += f" (about {round(abs(off_s) / HOUR_S)} h: a time zone, perhaps)"

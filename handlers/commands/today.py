@@ -25,7 +25,7 @@ def sum_up_today(db: Connection, asker: Asker) -> str:
         list(_lines(summarise(db, since=began.timestamp(), until=asker.now, livemode=livemode)))
         for livemode in (True, False)
     )
-    lines = [f"*{began:%A, %d %B}* so far ({asker.zone.key})", *(live or ["Nothing yet."])]
+    lines = [f"*{began:%A, %d %B}* from 0:00 on ({asker.zone.key})", *(live or ["Nothing yet."])]
     if test:
         lines += ["*TEST mode: no real money*", *test]
     return "\n".join(lines)

@@ -73,13 +73,12 @@ def look_up(event: Event, ctx: Context) -> None:
     if is_thin(event) and _twin_told(event, ctx):
         return
     what = "it is thin, and tells only where the facts are" if is_thin(event) else "another event contradicts it"
-    needs = (
-        f"Stripe must be asked about this event ({what}), which needs STRIPE_API_KEY: "
-        f"set it and run `hookline retry --handler {look_up.name}`"
-    )
+    needs = f"Stripe must be asked about this event ({what}), which needs STRIPE_API_KEY: set it and run"
     if is_thin(event) and ctx.now < event.received_at + TWIN_WAIT_S:
-        raise RetryLater(f"{needs}, unless its twin comes", after_s=TWIN_WAIT_S / 2)
-    raise GiveUp(needs)
+        # A filter takes what is dead, and this is not yet.
+        retry = f"`hookline retry {event.external_id}`"
+        raise RetryLater(f"{needs} {retry}, unless its twin comes", after_s=TWIN_WAIT_S / 2)
+    raise GiveUp(f"{needs} `hookline retry --handler {look_up.name}`")
 
 
 def _twin_told(event: Event, ctx: Context) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from ledger.event import EffectState
 from ledger.tables import attempts, dismissals, effects, events
 from ledger.views.events import EVENT_STATE, deliveries_of, last_event_id
 from ledger.views.view import View, event_view, rfc3339
@@ -114,6 +115,7 @@ def _effects_of(db: Connection, event_id: int) -> list[View]:
             "text": json.loads(row.message)["text"],
             "attempts": row.attempts,
             "due_at": rfc3339(row.due_at),
+            "held_until": rfc3339(row.held_until) if row.state == EffectState.PLANNED else None,
             "finished_at": rfc3339(row.finished_at),
             "last_error": row.last_error,
         }

@@ -22,16 +22,21 @@ def list_sources(db: Connection, known: Collection[str], *, now: float) -> list[
 
     `usual_gap_s` is the median of the gaps between the newest events, None with less than two of them.
     """
-    return [_source(db, name, now) for name in sorted({*known, *_in_ledger(db)})]
+    return [_source(db, name, now) for name in sorted({*known, *sources_in(db)})]
 
 
-def _in_ledger(db: Connection) -> Iterator[str]:
+def sources_in(db: Connection) -> Iterator[str]:
     """Name the sources that sent events: a step in the index for each, however many events there are."""
     name = db.execute(select(func.min(events.c.source))).scalar()
     while name is not None:
         if name != own.SOURCE:
             yield name
         name = db.execute(select(func.min(events.c.source)).where(events.c.source > name)).scalar()
+
+
+def has_events(db: Connection, name: str) -> bool:
+    """Say whether this source ever sent an event."""
+    return db.execute(select(events.c.id).where(events.c.source == name).limit(1)).first() is not None
 
 
 def _source(db: Connection, name: str, now: float) -> View:
@@ -53,7 +58,7 @@ def _source(db: Connection, name: str, now: float) -> View:
 
 
 def _newest(db: Connection, name: str) -> list[Any]:
-    if db.execute(select(events.c.id).where(events.c.source == name).limit(1)).first() is None:
+    if not has_events(db, name):
         return []
     statement = select(events.c.id, events.c.received_at, events.c.type).where(*event_conditions(Filter(source=name)))
     return list(db.execute(statement.order_by(events.c.received_at.desc(), events.c.id.desc()).limit(SAMPLED)).all())

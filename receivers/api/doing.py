@@ -16,7 +16,7 @@ from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import shapes
 from receivers.api.access import by, needs
-from receivers.api.problems import Refused, declared
+from receivers.api.problems import Refused, declared, summary_of
 
 Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
 
@@ -44,6 +44,7 @@ class Doing:
                 path,
                 endpoint,
                 methods=["POST"],
+                summary=summary_of(endpoint),
                 dependencies=[needs(scope)],
                 response_model=None,
                 responses=answers | declared(400, 408, 413, *more),

@@ -18,7 +18,7 @@ from ledger.views import Filter, Page, Position, View
 from ledger.views.events import FEW
 from receivers.api import shapes
 from receivers.api.access import bearer_of, needs
-from receivers.api.problems import Refused, declared
+from receivers.api.problems import Refused, declared, summary_of
 
 # Endpoints are plain functions: FastAPI runs them in threads, and the event loop is free for webhooks meanwhile.
 
@@ -58,6 +58,7 @@ class Looking:
                 path,
                 endpoint,
                 methods=["GET"],
+                summary=summary_of(endpoint),
                 dependencies=dependencies,
                 response_model=None,
                 response_class=JSONResponse if shape else Response,

@@ -1,6 +1,7 @@
 """How the API refuses: problem+json (RFC 9457), with a sentence that says what is wrong."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +34,12 @@ MEANINGS = {
     422: "A parameter, or something in the body, cannot be used",
     503: "The ledger does not answer right now; ask again after Retry-After",
 }
+
+
+def summary_of(endpoint: Callable[..., object]) -> str:
+    """Give the line of the OpenAPI page for an endpoint: how its docstring begins."""
+    first = (endpoint.__doc__ or "").strip().partition("\n")[0]
+    return re.split("[:;.]", first)[0]
 
 
 class Refused(Exception):

@@ -16,7 +16,7 @@ from ledger.store import Ledger
 from ledger.tokens import NameTaken, Scope
 from receivers.api import shapes
 from receivers.api.access import by, needs
-from receivers.api.problems import Refused, declared
+from receivers.api.problems import Refused, declared, summary_of
 
 PRUNE_S = 10.0
 # A request; whoever asks may ask again.
@@ -46,6 +46,7 @@ class Running:
                 path,
                 endpoint,
                 methods=[method],
+                summary=summary_of(endpoint),
                 status_code=status,
                 dependencies=[needs(Scope.ADMIN)],
                 response_model=None,

@@ -84,6 +84,17 @@ def test_retry_of_a_handler_takes_its_dead_deliveries_only(shell: Shell, ledger:
     assert "there is notifications.dispute, payments.dispute" in shell.refused("retry", "--handler", "payment.dispute")
 
 
+def test_a_filter_that_finds_nothing_says_what_it_left_alone_and_how_to_take_it(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    done = shell.run("retry", "--handler", "repositories.run")
+    assert (done.returncode, done.stdout) == (0, "retry: 0 deliveries, 0 effects\n")
+    expected = (
+        "left alone: 1 delivery in the state failed, which is tried again by itself; --state failed takes it now\n"
+    )
+    assert done.stderr == expected
+    assert shell.objects("retry", "--handler", "repositories.run", "--state", "failed", "--yes")[0]["deliveries"] == [2]
+
+
 def test_a_filter_is_shown_first_and_takes_what_is_dead_and_no_more(shell: Shell, ledger: Ledger) -> None:
     fill(ledger)
     add_effect(ledger, event_id=DONE, delivery_id=1, state=EffectState.DEAD)

@@ -92,12 +92,28 @@ def test_a_preview_shows_the_lines_for_the_thread_too(shell: Shell, ledger: Ledg
 
 def test_a_preview_goes_by_the_rules(shell: Shell, ledger: Ledger, tmp_path: Path) -> None:
     opened = receive(ledger, OPENED, id="evt_opened", livemode=True)
+    [known] = shell.objects("alerts", "preview", opened)
     path = tmp_path / "alerts.toml"
     path.write_text("[alerts.dispute]\nat_least = { usd = 50 }\n")
     done = shell.having(HOOKLINE_ALERTS=str(path)).run("alerts", "preview", opened)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "nothing" in done.stderr
+    assert done.stderr.startswith("it would post nothing: the rule [alerts.dispute] does not want it (it is under its")
+    # What was told once would be told on; a preview goes by the rules as if it had not been.
+    about = {"event_id": 1, "delivery_id": 1, "channel": "#finance", "state": "sent", "planned_at": 0, "due_at": 0}
+    with ledger.write() as db:
+        db.execute(insert(effects), about | {"key": known["key"], "message": '{"text": "x"}'})
+    again = shell.having(HOOKLINE_ALERTS=str(path)).run("alerts", "preview", opened)
+    assert (again.stdout, again.stderr) == ("", done.stderr)
+    paid = receive(ledger, "payment_intent.succeeded", id="evt_paid", livemode=True)
+    assert "no handler tells anybody of it" in shell.run("alerts", "preview", paid).stderr
     assert "no event nowhere" in shell.refused("alerts", "preview", "nowhere")
+
+
+def test_a_trial_is_posted_to_the_channel_that_a_team_has(with_slack: Shell) -> None:
+    moved = with_slack.having(SLACK_FINANCE_CHANNEL="#engineering")
+    expected = f"posted to #engineering ({CHANNELS['#engineering']}), which SLACK_FINANCE_CHANNEL names\n"
+    assert moved.run("alerts", "test", "finance").stdout == expected
+    assert moved.objects("alerts", "test", "#finance")[0]["channel"] == "#finance"
 
 
 def test_a_trial_is_posted_where_it_can_be(with_slack: Shell, slack: SlackStandIn) -> None:
@@ -133,3 +149,24 @@ def test_what_was_folded_into_one_message_is_listed(shell: Shell, ledger: Ledger
         (4_900, "usd", "Payment failed")
     ] * 3
     assert "$49.00" in shell.run("alerts", "folded", "4711").stdout
+
+
+def test_a_digest_is_shown_and_changes_nothing(shell: Shell, ledger: Ledger) -> None:
+    receive(ledger, OPENED, id="evt_opened", livemode=True)
+    before = rows(ledger)
+    [message] = shell.objects("alerts", "digest", "--date", "2026-11-01")
+    assert (message["day"], message["channel"]) == ("2026-11-01", "#finance")
+    assert message["text"].startswith("Sunday, 1 November 2026 in figures")
+    assert "└─ shown, not posted\n" in shell.run("alerts", "digest").stdout
+    assert shell.run("alerts", "digest", "--date", "9999-01-01").returncode == 2
+    assert rows(ledger) == before
+
+
+def test_a_message_that_quiet_hours_hold_says_until_when(shell: Shell, ledger: Ledger) -> None:
+    store(ledger, new_event())
+    about = {"event_id": 1, "delivery_id": 1, "channel": "#finance", "state": "planned", "planned_at": 0}
+    until = {"due_at": 4_000_000_000, "held_until": 4_000_000_000}
+    with ledger.write() as db:
+        db.execute(insert(effects), about | until | {"key": "stripe/refund/1", "message": '{"text": "Refund"}'})
+    shown = shell.run("events", "get", "1").stdout
+    assert "#finance  planned  held until 2096-10-02 07:06:40 UTC: quiet hours" in shown

@@ -95,8 +95,10 @@ def test_a_healthy_installation_is_found_healthy(healthy: Shell, tmp_path: Path)
     )
 
 
-def test_everything_broken_at_once_is_told_line_by_line_without_a_password(bare_shell: Shell) -> None:
+def test_everything_broken_at_once_is_told_line_by_line_without_a_password(bare_shell: Shell, tmp_path: Path) -> None:
     away = unused_port()
+    rules = tmp_path / "alerts.toml"
+    rules.write_text('[alerts.refund]\nchanel = "#x"\n')
     said = diagnose(
         bare_shell.having(
             DATABASE_URL=f"postgresql://hookline:{PASSWORD}@127.0.0.1:{away}/hookline",
@@ -105,9 +107,11 @@ def test_everything_broken_at_once_is_told_line_by_line_without_a_password(bare_
             HOOKLINE_KEEP_PAYLOAD_DAYS="-1",
             SLACK_BOT_TOKEN="xoxb-of-nobody-at-all",
             SLACK_API_URL=f"http://127.0.0.1:{away}/api/",
+            HOOKLINE_ALERTS=str(rules),
         )
     )
-    assert said.problems == {"settings", "secrets", "ledger", "broker", "slack"}
+    assert said.problems == {"settings", "alert rules", "secrets", "ledger", "broker", "slack"}
+    assert "alerts.toml, line 2: alerts.refund.chanel" in said.of("alert rules")[0]["found"]
     assert [each["found"].partition(" ")[0] for each in said.of("settings")] == ["HOOKLINE_KEEP_PAYLOAD_DAYS", "PORT"]
     assert PASSWORD not in said.text
     assert "of-nobody" not in said.text
@@ -177,6 +181,7 @@ def test_what_lies_in_the_ledger_and_needs_a_person_is_told(healthy: Shell, ledg
 
     assert said.problems == {"queue", "sweeper", "rejected requests", "stripe"}, said.text
     assert {"dead", "handlers"} <= said.warnings
+    assert "`hookline retry --all`" in said.of("dead")[0]["fix"]
     assert "gone.handler (1)" in said.of("handlers")[0]["found"]
     [rejected] = said.of("rejected requests")
     assert rejected["found"].startswith("slack: signature_mismatch, 37 in the last hour")

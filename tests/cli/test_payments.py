@@ -120,6 +120,9 @@ def test_a_summary_keeps_real_money_and_test_money_apart(shell: Shell, ledger: L
     assert re.search(r"^jpy +¥4,900 \(1\)$", page, re.MULTILINE)
     assert re.search(r"^insufficient_funds +1 +100 %$", page, re.MULTILINE)
     assert "\ntest mode  from" in page
+    assert "disputed (without inquiries): made in this time" in page
+    assert "fees, net (of N): of so many charges" in page
+    assert "all that came to its state in this time" in page
 
 
 def test_what_is_not_there_is_said_in_one_sentence(shell: Shell, ledger: Ledger, router: Router) -> None:

@@ -59,6 +59,9 @@ def test_what_was_pruned_is_said_wherever_it_is_asked_for(shell: Shell, ledger: 
     assert (said["events_deleted"], said["payloads_emptied"], said["interrupted"]) == (1, 1, False)
     [entry] = shell.objects("audit", "list")
     assert (entry["action"], entry["detail"]) == ("prune", {"events_deleted": 1, "payloads_emptied": 1})
+    head, row = shell.run("audit", "list").stdout.splitlines()
+    assert "done (utc)" in head
+    assert "T" not in row.partition("cli")[0]
 
     [event] = shell.objects("events", "get", "evt_middling")
     assert event["payload_pruned_at"] is not None

@@ -62,6 +62,7 @@ def test_a_filter_needs_a_yes_and_a_replay_is_kept_with_who_and_why(
     [kept] = shell.objects("replays", "get", str(said["replay"]))
     assert (kept["reason"], kept["state"], kept["started"]) == ("the book was wrong", "done", 2)
     assert kept["who"]
+    assert "source stripe, since 2" in shell.run("replays", "get", str(said["replay"])).stdout
     assert shell.objects("replay", "--resume", str(said["replay"]))[0]["deliveries"] == []
     (tmp_path / "ids").write_text("evt_3\n")
     assert shell.objects("replay", "--from", str(tmp_path / "ids"), "--yes")[0]["deliveries"] == [3]

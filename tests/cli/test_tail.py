@@ -139,3 +139,11 @@ def test_a_burst_is_shown_whole_in_order_and_once(ledger: Ledger) -> None:
     while tail.show_new():
         pass
     assert [view["id"] for view in shown] == list(range(21, 21 + burst))
+
+
+def test_a_tail_ends_when_nobody_reads_it_any_more(shell: Shell, ledger: Ledger) -> None:
+    store(ledger, new_event(key="evt_first"))
+    with tailing(shell) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(SOON_S) == 0

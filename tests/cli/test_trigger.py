@@ -100,7 +100,8 @@ def test_the_vendors_own_sdks_take_what_is_sent(shell: Shell, stand_in: StandIn,
 
 def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
     words = ("--override", "data.object.amount=500", "--override", "data.object.currency=jpy")
-    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words)
+    added = ("--add", "data.object.metadata.order=6735")
+    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words, *added)
     assert answer == {
         "source": "stripe",
         "type": "payment_intent.payment_failed",
@@ -110,6 +111,7 @@ def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
     }
     sent: dict[str, Any] = json.loads(stand_in.verified[0][2])
     assert (sent["data"]["object"]["amount"], sent["data"]["object"]["currency"]) == (500, "jpy")
+    assert sent["data"]["object"]["metadata"]["order"] == 6735
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,9 @@ def test_a_type_is_guessed_from_its_spelling_or_a_part_of_it(typed: str, meant: 
 def test_a_source_or_an_override_that_cannot_be_is_wrong_usage(bare_shell: Shell) -> None:
     assert bare_shell.run("trigger", "paypal").returncode == 2
     assert bare_shell.run("trigger", "stripe", "refund.created", "--override", "amount").returncode == 2
-    said = bare_shell.refused("trigger", "stripe", "refund.created", "--override", "data.amounts.0=1")
+    said = bare_shell.refused("trigger", "stripe", "refund.created", "--override", "data.object.amuont=1")
+    assert said.endswith("--add data.object.amuont=1 puts it there")
+    said = bare_shell.refused("trigger", "stripe", "refund.created", "--add", "data.amounts.0=1")
     assert said == "data.amounts.0: there is no 'amounts' in this sample"
 
 

@@ -1,6 +1,7 @@
 """Whatever is wrong, the command says so in one sentence, and pipes that close early are fine."""
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.known import REASONS
+from config.settings import CHECKOUT
 from ledger.store import Ledger
 from tests.cli.shell import Shell
 from tests.cli.stock import fill
@@ -91,6 +94,36 @@ def test_wrong_usage_is_2_and_teaches(bare_shell: Shell, words: tuple[str, ...],
     assert hint in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("events", "list", "--source", "paypal"), "github, slack, stripe"),
+        (("events", "list", "--handler", "nosuch"), "notifications.dispute"),
+        (("deliveries", "list", "--handler", "nosuch"), "notifications.dispute"),
+        (("requests", "list", "--reason", "foo"), "signature_mismatch"),
+        (("events", "tail", "--source", "paypal"), "github, slack, stripe"),
+        (("stats", "--source", "paypal"), "github, slack, stripe"),
+        (("retry", "--source", "paypal"), "github, slack, stripe"),
+        (("tokens", "create", "ann", "--scope", "read", "--expires", "0d"), "no time at all"),
+        (("trigger", "stripe", "refund.created", "--shuffle"), "one event"),
+    ],
+)
+def test_a_name_or_a_number_that_cannot_be_is_wrong_usage(
+    shell: Shell, ledger: Ledger, words: tuple[str, ...], named: str
+) -> None:
+    fill(ledger)
+    done = shell.having(COLUMNS="400").run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+
+
+def test_a_handler_and_a_reason_that_can_be_are_no_slip_though_nothing_is_there(shell: Shell) -> None:
+    assert shell.run("events", "list", "--source", "github", "--handler", "payments.refund").returncode == 0
+    assert shell.run("requests", "list", "--reason", "body_too_slow").returncode == 0
+    code = "".join(path.read_text() for path in (CHECKOUT / "receivers").rglob("*.py"))
+    assert set(re.findall(r'Rejected\("([a-z_]+)"', code)) == REASONS
+
+
 def test_migrate_makes_a_ledger_says_where_and_can_be_run_again(bare_shell: Shell, tmp_path: Path) -> None:
     path = str(tmp_path / "deep" / "data" / "ledger.db")
     shell = bare_shell.having(HOOKLINE_DATA_DIR=str(tmp_path / "deep" / "data"))
@@ -109,6 +142,8 @@ def test_migrate_makes_a_ledger_says_where_and_can_be_run_again(bare_shell: Shel
         ("deliveries", "list"),
         ("stats",),
         ("trigger",),
+        ("--help",),
+        ("retry", "--help"),
     ],
 )
 def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger, words: tuple[str, ...]) -> None:
@@ -121,9 +156,12 @@ def test_a_pipe_that_closes_early_is_fine_and_quiet(shell: Shell, ledger: Ledger
     assert (process.returncode, err) == (0, "")
 
 
-def test_output_that_cannot_be_written_is_said_in_one_sentence(shell: Shell, ledger: Ledger) -> None:
+@pytest.mark.parametrize("words", [("events", "list"), ("events", "get", "1"), ("--help",), ("retry", "--help")])
+def test_output_that_cannot_be_written_is_said_in_one_sentence(
+    shell: Shell, ledger: Ledger, words: tuple[str, ...]
+) -> None:
     store(ledger, new_event())
-    with Path("/dev/full").open("w") as full, shell.start("events", "list", stdout=full.fileno()) as process:
+    with Path("/dev/full").open("w") as full, shell.start(*words, stdout=full.fileno()) as process:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "hookline: standard output cannot be written: No space left on device\n")
 

@@ -77,15 +77,35 @@ def test_a_rule_says_where_from_what_amount_and_who_is_called(tmp_path: Path) ->
         ("[alerts]\n\nrefunds.post = false", 3, "not a kind of alert"),
         ("\n[alerts.chargeback]\npost = true", 2, "not a kind of alert"),
         ('[digest]\nat = "25:00"', 2, "not a time of day"),
-        ("[watch]\noldest_delivery_s = 1", 2, "greater than or equal to 10"),
+        ("[watch]\noldest_delivery_s = 1", 2, "must be 10 or more"),
         ('[alerts.refund]\nchannel = "finance"', 2, "with its #"),
-        ("[alerts.refund]\nfold_at = 2.5", 2, "integer"),
+        ("[alerts.refund]\nfold_at = 2.5", 2, "a whole number"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
     told = problems(tmp_path, text)
     assert f"alerts.toml, line {line}: " in told
     assert says in told
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[alerts]\nrefund = 5", "must be a table"),
+        ("[alerts.refund]\npost = 1", "must be true or false"),
+        ("[alerts.refund]\nchannel = 1", "must be a text, in quotes"),
+        ("[alerts.refund]\nseverity = 'bogus'", "must be 'info', 'warning' or 'critical'"),
+        ("[alerts.refund]\nfold_at = 1", "must be 2 or more"),
+        ("[alerts.refund]\nat_least = { usd = true }", "must be an amount"),
+        ("[alerts.refund]\nat_least = 5", "must be a table"),
+        ("[watch]\nsilence_times = '4'", "must be a whole number"),
+        ("[quiet_hours]\nfrom = '22:00'", "is missing"),
+    ],
+)
+def test_a_mistake_is_told_in_words_of_the_file_and_once(tmp_path: Path, text: str, says: str) -> None:
+    told = problems(tmp_path, text)
+    assert says in told
+    assert ("alerts.toml, line " in told, told.count("alerts.toml"), "Input" in told) == (True, 1, False)
 
 
 def test_a_file_that_is_no_toml_is_refused_with_the_line(tmp_path: Path) -> None:

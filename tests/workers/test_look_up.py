@@ -235,7 +235,9 @@ def test_without_a_key_a_thin_event_waits_for_its_twin_then_says_what_it_needs_a
     stripe.objects[f"/v1/events/{TWIN['id']}"] = TWIN
     office = Office(ledger, router, stripe, key="")
     office.take(THIN)
-    assert office.look_up()["state"] == "failed"
+    waiting = office.look_up()
+    assert waiting["state"] == "failed"
+    assert "set it and run `hookline retry evt_thin`, unless its twin comes" in waiting["last_error"]
     with ledger.write() as db:
         db.execute(update(events).values(received_at=time.time() - 3_600))
         db.execute(update(deliveries).values(due_at=time.time()))

@@ -148,7 +148,9 @@ def test_the_tail_shows_what_comes_in_there(elsewhere: Shell, its_ledger: Ledger
 
 
 def test_what_cannot_be_asked_there_is_said_in_a_sentence(beside: Shell, elsewhere: Shell, server: Server) -> None:
-    assert "works on the ledger itself" in elsewhere.refused("tokens", "list")
+    for named in (("tokens", "list"), ("doctor",), ("trigger", "stripe", "payment_intent.succeeded"), ("stats",)):
+        assert "works where the service is, not over HTTP" in elsewhere.refused(*named)
+    assert elsewhere.run("doctor", "--help").returncode == 0
     assert "works on the ledger itself" in elsewhere.refused("replay", "1", "--dry-run", "--run")
     assert "HOOKLINE_TOKEN must be set" in elsewhere.having(HOOKLINE_TOKEN="").refused("events", "list")
     assert "not one, or was revoked" in elsewhere.having(HOOKLINE_TOKEN="hkl_x").refused("events", "list")

@@ -51,4 +51,5 @@ def test_a_rejected_request_and_a_stored_event_bring_what_was_kept(
     assert (done.returncode, "without the body" in done.stdout) == (1, True)
     (tmp_path / "headers.json").write_text(json.dumps(signature))
     done = having.run("verify", "--event", "evt_1", "--headers", "headers.json")
+    assert "signed 0 s before the time at which the event came in" in done.stdout
     assert (done.returncode, "secret 2 of STRIPE_WEBHOOK_SECRET (this shell) signed it" in done.stdout) == (0, True)

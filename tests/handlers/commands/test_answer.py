@@ -41,7 +41,7 @@ def a_day(desk: Desk) -> None:
 def test_payments_today_sums_up_by_currency_and_keeps_test_money_apart(desk: Desk) -> None:
     a_day(desk)
     assert ask(desk, "payments today").split("\n") == [
-        "*Friday, 30 October* so far (UTC)",
+        "*Friday, 30 October* from 0:00 on (UTC)",
         "Taken: 3 · ¥12,000 and $50.00",
         "Failed: 1 · $49.00",
         "Refunded: 1 · $49.00",
@@ -67,7 +67,7 @@ def test_today_is_the_day_of_the_rules_time_zone(desk: Desk) -> None:
     later = SAMPLED_AT + 5 * HOUR_S  # 02:00 of the next day in Tokyo
     assert "Taken: 1" in ask(desk, "payments today", now=later)
     assert ask(desk, "payments today", zone="Asia/Tokyo", now=later) == (
-        "*Saturday, 31 October* so far (Asia/Tokyo)\nNothing yet."
+        "*Saturday, 31 October* from 0:00 on (Asia/Tokyo)\nNothing yet."
     )
 
 

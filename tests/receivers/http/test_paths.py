@@ -156,6 +156,7 @@ def test_the_openapi_page_shows_every_path_and_what_it_answers(server: Server) -
     described = server.http.get("/openapi.json").json()
     shown = {path for path in described["paths"] if not path.startswith("/api/v1/")}
     assert shown == {*PATHS, "/healthz", "/readyz", "/metrics"}
+    assert described["paths"]["/api/v1/events"]["get"]["summary"] == "List events, newest first"
     for path in PATHS:
         (method,) = described["paths"][path]
         operation = described["paths"][path][method]
