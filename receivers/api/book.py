@@ -13,7 +13,7 @@ from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import shapes
 from receivers.api.access import needs
-from receivers.api.problems import Refused, declared
+from receivers.api.problems import Refused, declared, summary_of
 from receivers.api.span import span_of
 
 Address = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
@@ -37,6 +37,7 @@ class Book:
                 path,
                 endpoint,
                 methods=["GET"],
+                summary=summary_of(endpoint),
                 dependencies=[needs(Scope.READ)],
                 response_model=None,
                 responses=answers | declared(*more),

@@ -12,7 +12,7 @@ from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import shapes
 from receivers.api.access import needs
-from receivers.api.problems import declared
+from receivers.api.problems import declared, summary_of
 from receivers.api.span import span_of
 
 
@@ -34,6 +34,7 @@ class Counting:
                 path,
                 endpoint,
                 methods=["GET"],
+                summary=summary_of(endpoint),
                 dependencies=[needs(Scope.READ)],
                 response_model=None,
                 responses=answers | declared(*more),
