@@ -99,8 +99,8 @@ def print_summary(found: View) -> None:
         print_lines([[]])
 
 
-def _settled(found: "Summary") -> bool:
-    return any(each.settled.count for each in found.by_currency)
+def _settled(found: View) -> bool:
+    return any(each["settled"]["count"] for each in found["by_currency"])
 
 
 def _columns(*names: str) -> list[Column]:
