@@ -7,6 +7,7 @@ import typer
 
 from cli.ledger_door import reading
 from cli.options import DEFAULT_LIMIT, Json, Limit
+from cli.remote.api import is_remote, open_api
 from cli.show import Column, View, note, print_json, print_table
 
 COLUMNS = (
@@ -43,8 +44,13 @@ def list_audit(
     """
     from ledger import audit  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
-    with reading(os.environ) as db:
-        found = audit.list_audit(db, limit=limit, before=before)
+    if is_remote(os.environ):
+        from cli.remote.looking import list_audit  # noqa: PLC0415  # see above
+
+        found = list_audit(open_api(os.environ), limit=limit, before=before)
+    else:
+        with reading(os.environ) as db:
+            found = audit.list_audit(db, limit=limit, before=before)
     if as_json:
         print_json(found)
     else:

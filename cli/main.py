@@ -38,7 +38,7 @@ WRONG_USAGE = 2
 
 OVER_HTTP = frozenset(
     {"events", "deliveries", "requests", "retry", "dismiss", "replay", "resend", "redeliver", "replays"}
-    | {"forward", "listen"}
+    | {"forward", "listen", "stats", "sources", "payments", "audit", "tokens", "prune"}
 )
 # What can work on a service elsewhere. The others would look at this machine, and let somebody believe it was that one.
 
@@ -78,8 +78,8 @@ def hookline(
       hookline dismiss 17 --reason 'test data'          call it off
       hookline alerts preview 1                         see what it would post to Slack
 
-    Over HTTP (--url) work events, deliveries, requests, retry, dismiss, replay,
-    replays, forward, listen; the others work where the service is, and refuse it.
+    Over HTTP (--url) all work but dev, migrate, doctor, trigger, alerts and verify,
+    which work where the service is, and refuse it.
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.

@@ -2,9 +2,9 @@
 
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,11 +13,12 @@ from cli.ledger_door import reading
 from cli.moment import check_window, parse_moment
 from cli.options import DEFAULT_LIMIT, WHEN, Json
 from cli.payments_page import print_object, print_summary
+from cli.remote.api import ask, is_remote, open_api, place
 from cli.show import Column, View, note, print_json, print_table
 from ledger.schedule import DAY_S
 
 if TYPE_CHECKING:
-    from handlers.payments.summary import Summary
+    from handlers.payments.views import Wanted
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -96,16 +97,13 @@ def list_payments(
         livemode=_livemode(mode),
         since=since,
         until=until,
-        limit=limit + 1,
     )
-    with reading(os.environ) as db:
-        seen = views.list_objects(db, wanted)
-    found = seen[:limit]
+    found, more = _list(wanted, limit)
     if as_json:
         print_json(found)
     else:
         print_table([_for_people(view) for view in found], COLUMNS, nothing="nothing in the book matches")
-    if len(seen) > limit:
+    if more:
         note("there are more: --limit shows more at once, --since and --until other times")
 
 
@@ -122,14 +120,7 @@ def get_payment(
       hookline payments get pi_3Qabc
       hookline payments get du_1Qabc --json | jq '.history[].changes'
     """
-    from handlers.payments import views
-
-    with reading(os.environ) as db:
-        try:
-            address = views.find_object(db, object_id)
-        except views.SeveralObjects as error:
-            raise NotDone(str(error)) from None
-        view = None if address is None else views.get_object(db, address)
+    view = _get(object_id)
     if view is None:
         raise NotDone(f"the book has nothing called {object_id or repr(object_id)}")
     if as_json:
@@ -159,18 +150,14 @@ def summary(
       hookline payments summary --since 7d --mode live
       hookline payments summary --since 2026-11-01 --until 2026-12-01 --json
     """
-    from handlers.payments.summary import summarise
-
     now = time.time()
     begin, end = now - DAY_S if since is None else since, now if until is None else until
     check_window(begin, end)
-    modes = [True, False] if mode is None else [mode == Mode.LIVE]
-    with reading(os.environ) as db:
-        found = [summarise(db, since=begin, until=end, livemode=livemode) for livemode in modes]
+    found = _summarise(begin, end, mode)
     if as_json:
-        print_json([_as_json(each) for each in found])
+        print_json(found)
         return
-    told = [each for each in found if each.by_state or each.by_currency]
+    told = [each for each in found if each["by_state"] or each["by_currency"]]
     for each in told:
         print_summary(each)
     if not told:
@@ -189,8 +176,42 @@ def _for_people(view: View) -> View:
     return {**view, "amount": amount, "mode": Mode.LIVE if view["livemode"] else Mode.TEST}
 
 
-def _as_json(found: "Summary") -> dict[str, Any]:
-    from ledger.views import rfc3339
+def _list(wanted: "Wanted", limit: int) -> tuple[Sequence[View], bool]:
+    """Give what matches, as much as is shown, and whether there is more."""
+    from handlers.payments import views
 
-    by_currency = [{**asdict(each), "net": each.net} for each in found.by_currency]
-    return {**asdict(found), "since": rfc3339(found.since), "until": rfc3339(found.until), "by_currency": by_currency}
+    if is_remote(os.environ):
+        from cli.remote.looking import list_objects
+
+        return list_objects(open_api(os.environ), wanted, limit=limit)
+    with reading(os.environ) as db:
+        found, following = views.page_of_objects(db, wanted, limit=limit)
+    return found, following is not None
+
+
+def _get(object_id: str) -> View | None:
+    from handlers.payments import views
+
+    if is_remote(os.environ):
+        return ask(os.environ, f"/payments/{place(object_id)}") if object_id else None
+    with reading(os.environ) as db:
+        try:
+            address = views.find_object(db, object_id)
+        except views.SeveralObjects as error:
+            raise NotDone(str(error)) from None
+        return None if address is None else views.get_object(db, address)
+
+
+def _summarise(since: float, until: float, mode: Mode | None) -> list[View]:
+    """Sum up each mode that is asked for."""
+    from handlers.payments.summary import summarise, summary_view
+
+    if is_remote(os.environ):
+        from cli.remote.hands import moment
+
+        asked = {"since": moment(since), "until": moment(until), "mode": mode}
+        summaries: list[View] = ask(os.environ, "/payments/summary", **asked)["summaries"]
+        return summaries
+    modes = [True, False] if mode is None else [mode == Mode.LIVE]
+    with reading(os.environ) as db:
+        return [summary_view(summarise(db, since=since, until=until, livemode=livemode)) for livemode in modes]

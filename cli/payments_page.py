@@ -1,12 +1,8 @@
 """The pages that `payments get` and `payments summary` show."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from cli.show import Column, Line, Part, View, cell, clean, long_time, print_lines, print_table
-
-if TYPE_CHECKING:
-    from handlers.payments.summary import Sum, Summary
 
 # ruff: noqa: PLC0415  # Babel is imported by the commands that need it; see ledger_door
 
@@ -88,59 +84,59 @@ def _fact(name: str, value: object, view: View) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def print_summary(found: "Summary") -> None:
+def print_summary(found: View) -> None:
     """Print the sums of one mode: by currency, by state, and why payments failed."""
-    from ledger.views import rfc3339
-
-    mode = "live" if found.livemode else "test mode"
-    span = f"from {long_time(rfc3339(found.since))} to {long_time(rfc3339(found.until))}"
+    mode = "live" if found["livemode"] else "test mode"
+    span = f"from {long_time(found['since'])} to {long_time(found['until'])}"
     print_lines([[Part(mode, "bold"), Part(f"  {span}")]])
     print_lines([[Part(each, "dim")] for each in (MADE, *([SETTLED] if _settled(found) else []))])
     print_table([*_money(found)], _columns("currency", *SUMS, "fees", "net"), nothing="no money moved")
     print_lines([[], [Part(REACHED, "dim")]])
     print_table([*_states(found)], _columns("kind", "state", "number", "amount"), nothing="nothing came about")
     print_lines([[]])
-    if found.failure_codes:
+    if found["failure_codes"]:
         print_table([*_codes(found)], _columns("failure_code", "number", "share"), nothing="")
         print_lines([[]])
 
 
-def _settled(found: "Summary") -> bool:
-    return any(each.settled.count for each in found.by_currency)
+def _settled(found: View) -> bool:
+    return any(each["settled"]["count"] for each in found["by_currency"])
 
 
 def _columns(*names: str) -> list[Column]:
     return [Column(name) for name in names]
 
 
-def _money(found: "Summary") -> Iterator[View]:
+def _money(found: View) -> Iterator[View]:
     from handlers.payments.money import display
 
-    for each in found.by_currency:
-        sums = {name: _sum(getattr(each, name), each.currency) for name in SUMS}
-        known = {name: value for name, value in (("fees", each.fees), ("net", each.net)) if value is not None}
+    for each in found["by_currency"]:
+        currency, settled = each["currency"], each["settled"]["count"]
+        known = {name: each[name] for name in ("fees", "net") if each[name] is not None}
         yield {
-            "currency": each.currency,
-            **sums,
-            **{name: f"{display(value, each.currency)} (of {each.settled.count})" for name, value in known.items()},
+            "currency": currency,
+            **{name: _sum(each[name], currency) for name in SUMS},
+            **{name: f"{display(value, currency)} (of {settled})" for name, value in known.items()},
         }
 
 
-def _sum(of: "Sum", currency: str) -> str:
+def _sum(of: View, currency: str) -> str:
     from handlers.payments.money import display
 
-    return f"{display(of.amount, currency)} ({of.count})" if of.count else ""
+    return f"{display(of['amount'], currency)} ({of['count']})" if of["count"] else ""
 
 
-def _states(found: "Summary") -> Iterator[View]:
+def _states(found: View) -> Iterator[View]:
     from handlers.payments.money import display
 
-    for each in found.by_state:
-        amount = display(each.amount, each.currency) if each.currency and each.amount is not None else None
-        yield {"kind": each.kind, "state": each.state, "number": each.count, "amount": amount}
+    for each in found["by_state"]:
+        known = each["currency"] and each["amount"] is not None
+        amount = display(each["amount"], each["currency"]) if known else None
+        yield {"kind": each["kind"], "state": each["state"], "number": each["count"], "amount": amount}
 
 
-def _codes(found: "Summary") -> Iterator[View]:
-    total = sum(each.count for each in found.failure_codes)
-    for each in found.failure_codes:
-        yield {"failure_code": each.code, "number": each.count, "share": f"{100 * each.count / total:.0f} %"}
+def _codes(found: View) -> Iterator[View]:
+    total = sum(each["count"] for each in found["failure_codes"])
+    for each in found["failure_codes"]:
+        share = f"{100 * each['count'] / total:.0f} %"
+        yield {"failure_code": each["code"], "number": each["count"], "share": share}

@@ -5,8 +5,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -15,6 +16,7 @@ from cli.hands import by_whoever
 from cli.ledger_door import open_ledger
 from cli.moment import AGO, UNIT_S
 from cli.options import Json
+from cli.remote.api import is_remote, open_api
 from cli.show import note, print_json, write
 from ledger.schedule import DAY_S
 
@@ -64,7 +66,8 @@ def prune(
     payments stays, and nobody is ever told twice: the keys of what was sent stay.
 
     It works in small steps beside the running service. Ctrl-C ends it after the
-    step; what is left goes the next time. Nothing runs it by itself: let cron or
+    step; what is left goes the next time. Of a service elsewhere (--url), its own
+    settings say what is old, unless it is said here. Nothing runs it by itself: let cron or
     a systemd timer run it every night, with --yes.
 
     Examples:
@@ -72,36 +75,89 @@ def prune(
       hookline prune --payload-after 14d --identity-after 60d
       15 3 * * *  hookline prune --yes      (a line for cron)
     """
-    from config.settings import load_settings
-
-    ages = _ages(load_settings(os.environ), payload_after, identity_after)
-    with open_ledger(os.environ) as ledger:
+    with _open_broom(os.environ, payload_after, identity_after) as broom:
         if dry_run:
-            _show_preview(ledger, ages, as_json=as_json)
+            _show_preview(broom, as_json=as_json)
             return
         if not yes:
-            _ask(ledger, ages)
-        _prune(ledger, ages, as_json=as_json)
+            _ask(broom)
+        _prune(broom, as_json=as_json)
+
+
+class Broom(Protocol):
+    """Lets old events go: of the ledger that is here, or of a service elsewhere."""
+
+    def preview(self) -> "Pruned":
+        """Say what would go."""
+
+    def prune(self, *, stopping: threading.Event, said: Callable[["Pruned"], None]) -> "Pruned":
+        """Do it, and write it down; `said` hears now and then how far it is."""
+
+
+@contextmanager
+def _open_broom(
+    environ: Mapping[str, str], payload_after_s: float | None, identity_after_s: float | None
+) -> Iterator[Broom]:
+    from config.settings import load_settings
+
+    if is_remote(environ):
+        from cli.remote.broom import RemoteBroom
+
+        _check_ages(payload_after_s, identity_after_s)
+        with closing(open_api(environ)) as api:
+            yield RemoteBroom(api, payload_after_s, identity_after_s)
+        return
+    ages = _ages(load_settings(environ), payload_after_s, identity_after_s)
+    with open_ledger(environ) as ledger:
+        yield _LocalBroom(ledger, ages)
+
+
+class _LocalBroom:
+    """Works on a ledger that can be reached from here."""
+
+    def __init__(self, ledger: "Ledger", ages: "Ages") -> None:
+        self._ledger = ledger
+        self._ages = ages
+
+    def preview(self) -> "Pruned":
+        from ledger.prune import preview
+
+        return preview(self._ledger, self._ages)
+
+    def prune(self, *, stopping: threading.Event, said: Callable[["Pruned"], None]) -> "Pruned":
+        from ledger import audit
+        from ledger import prune as retention
+
+        done = retention.prune(self._ledger, self._ages, stopping=stopping, said=said)
+        if done.deleted or done.emptied:
+            with self._ledger.write() as db:
+                what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
+                audit.record(db, by_whoever(), "prune", now=time.time(), **what)
+        return done
 
 
 def _ages(settings: "Settings", payload_after_s: float | None, identity_after_s: float | None) -> "Ages":
-    from config.settings import MIN_IDENTITY_DAYS
     from ledger.prune import Ages
 
     payload_s = settings.hookline_keep_payload_days * DAY_S if payload_after_s is None else payload_after_s
     identity_s = settings.hookline_keep_identity_days * DAY_S if identity_after_s is None else identity_after_s
-    if identity_s < payload_s:
-        raise typer.BadParameter("an event cannot go before its payload: --identity-after must not be the shorter one")
-    if identity_s < MIN_IDENTITY_DAYS * DAY_S:
-        raise typer.BadParameter(f"--identity-after must be {MIN_IDENTITY_DAYS}d or more: until then providers repeat")
+    _check_ages(payload_s, identity_s)
     now = time.time()
     return Ages(payload_before=now - payload_s, identity_before=now - identity_s)
 
 
-def _show_preview(ledger: "Ledger", ages: "Ages", *, as_json: bool) -> None:
-    from ledger.prune import preview
+def _check_ages(payload_s: float | None, identity_s: float | None) -> None:
+    """Refuse what nobody can mean; None is what the service has set."""
+    from config.settings import MIN_IDENTITY_DAYS
 
-    found = preview(ledger, ages)
+    if payload_s is not None and identity_s is not None and identity_s < payload_s:
+        raise typer.BadParameter("an event cannot go before its payload: --identity-after must not be the shorter one")
+    if identity_s is not None and identity_s < MIN_IDENTITY_DAYS * DAY_S:
+        raise typer.BadParameter(f"--identity-after must be {MIN_IDENTITY_DAYS}d or more: until then providers repeat")
+
+
+def _show_preview(broom: Broom, *, as_json: bool) -> None:
+    found = broom.preview()
     if as_json:
         print_json([_view(found, dry_run=True) | {"unfinished": found.unfinished}])
     else:
@@ -114,31 +170,22 @@ def _preview_lines(found: "Pruned") -> Iterator[str]:
         yield f"not over, and therefore left whole: {_events(found.unfinished)} of that age"
 
 
-def _ask(ledger: "Ledger", ages: "Ages") -> None:
+def _ask(broom: Broom) -> None:
     """Let a person decide; whoever is none has to say so beforehand."""
-    from ledger.prune import preview
-
     if not sys.stdin.isatty():
         raise NotDone("nothing was pruned: say --yes to do it without being asked, or --dry-run to see what would go")
-    for line in _preview_lines(preview(ledger, ages)):
+    for line in _preview_lines(broom.preview()):
         note(line)
     if not typer.confirm("What is gone is gone. Go on?", err=True):
         raise NotDone("nothing was pruned")
 
 
-def _prune(ledger: "Ledger", ages: "Ages", *, as_json: bool) -> None:
-    from ledger import audit
-    from ledger import prune as retention
-
+def _prune(broom: Broom, *, as_json: bool) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     began = time.monotonic()
-    done = retention.prune(ledger, ages, stopping=stopping, said=_Progress().say)
-    if done.deleted or done.emptied:
-        with ledger.write() as db:
-            what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
-            audit.record(db, by_whoever(), "prune", now=time.time(), **what)
+    done = broom.prune(stopping=stopping, said=_Progress().say)
     if as_json:
         print_json([_view(done, dry_run=False) | {"interrupted": stopping.is_set()}])
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.ledger_door import reading
 from cli.options import Json
+from cli.remote.api import ask, is_remote
 from cli.show import Column, print_json, print_table
 from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
 
@@ -28,9 +29,10 @@ UNITS = {DAY_S: "d", HOUR_S: "h", MINUTE_S: "min", 1.0: "s"}
 def sources(as_json: Json = False) -> None:
     """List the sources: configured or not, last event, what came in and was rejected in 24 h.
 
-    Configured means that this shell has its secret, or `hookline dev` made one. The
-    usual gap is the median time between its newest events: a source that is silent
-    for much longer may have lost its webhook.
+    Configured means that this shell has its secret, or `hookline dev` made one; of a
+    service elsewhere (--url), that the service has it. The usual gap is the median
+    time between its newest events: a source that is silent for much longer may have
+    lost its webhook.
 
     Examples:
       hookline sources
@@ -38,14 +40,18 @@ def sources(as_json: Json = False) -> None:
     """
     from ledger import views
 
-    configured = _configured(os.environ)
-    with reading(os.environ) as db:
-        found = views.list_sources(db, configured, now=time.time())
-    listed = [{"source": each["source"], "configured": configured.get(each["source"])} | each for each in found]
-    if as_json:
-        print_json({**each, "configured": each["configured"] is not None} for each in listed)
+    configured: dict[str, str | None] = {}
+    if is_remote(os.environ):
+        found = ask(os.environ, "/sources")["sources"]
     else:
-        print_table([_row(each) for each in listed], COLUMNS)
+        configured = _configured(os.environ)
+        known = {source: where is not None for source, where in configured.items()}
+        with reading(os.environ) as db:
+            found = views.list_sources(db, known, now=time.time())
+    if as_json:
+        print_json(found)
+    else:
+        print_table([_row(each, configured.get(each["source"])) for each in found], COLUMNS)
 
 
 def _configured(environ: Mapping[str, str]) -> dict[str, str | None]:
@@ -66,8 +72,9 @@ def _configured(environ: Mapping[str, str]) -> dict[str, str | None]:
     return found
 
 
-def _row(view: Mapping[str, Any]) -> dict[str, Any]:
-    return {**view, "configured": view["configured"] or "no", "usual_gap": _age(view["usual_gap_s"])}
+def _row(view: Mapping[str, Any], where: str | None) -> dict[str, Any]:
+    configured = (where or "yes") if view["configured"] else "no"
+    return {**view, "configured": configured, "usual_gap": _age(view["usual_gap_s"])}
 
 
 def _age(seconds: float | None) -> str | None:

@@ -3,19 +3,17 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import datetime
 
 from cli.chart import bar, spark
 from cli.known import check_source
 from cli.ledger_door import reading
 from cli.moment import check_window
 from cli.options import Account, Json, Since, Source, Type, Until
-from cli.show import Line, Part, cell, clean, print_json, print_lines, terminal_width
+from cli.remote.api import ask, is_remote
+from cli.show import Line, Part, View, cell, clean, print_json, print_lines, terminal_width
 from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
-
-if TYPE_CHECKING:
-    from ledger.views import Stats
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -46,66 +44,42 @@ def stats(
     from ledger import views
 
     check_window(since, until)
-    until = time.time() if until is None else until
+    end = time.time() if until is None else until
+    begin = end - DAY_S if since is None else since
     wanted = views.Filter(source=source, type=type_, account=account)
-    with reading(os.environ) as db:
-        check_source(db, source)
-        taken = views.take_stats(db, wanted, since=until - DAY_S if since is None else since, until=until)
+    if is_remote(os.environ):
+        from cli.remote.hands import fields
+
+        taken = ask(os.environ, "/stats", **fields(replace(wanted, since=since, until=until)))
+    else:
+        with reading(os.environ) as db:
+            check_source(db, source)
+            taken = views.stats_view(views.take_stats(db, wanted, since=begin, until=end))
     if as_json:
-        print_json([_view(taken)])
+        print_json([taken])
     else:
         print_lines(_lines(taken))
 
 
-def _view(taken: "Stats") -> dict[str, Any]:
-    from ledger.views import rfc3339
-
-    latency = taken.latency
-    first = taken.since // taken.bucket_s
-    return {
-        "since": rfc3339(taken.since),
-        "until": rfc3339(taken.until),
-        "events": taken.events,
-        "rejected": taken.rejected,
-        "by_source": taken.sources,
-        "by_type": [{"source": source, "type": type_, "events": n} for (source, type_), n in taken.types.items()],
-        "by_state": dict(taken.states),
-        "deliveries_by_state": dict(taken.deliveries),
-        "latency_s": None
-        if latency is None
-        else {
-            "deliveries": latency.count,
-            **{f"p{share * 100:.0f}": round(took, 4) for share, took in latency.percentiles.items()},
-            "longest": round(latency.longest_s, 4),
-        },
-        "bucket_s": taken.bucket_s,
-        "buckets": [
-            {"at": rfc3339((first + number) * taken.bucket_s), "events": count}
-            for number, count in enumerate(taken.buckets)
-        ],
-    }
-
-
-def _lines(taken: "Stats") -> Iterator[Line]:
-    yield [Part(f"{taken.events:,} events", "bold"), Part(f" from {_time(taken.since)} to {_time(taken.until)} UTC")]
-    if taken.rejected:
-        yield [Part(f"rejected requests: {taken.rejected:,}; hookline requests list says why", "red")]
-    if not taken.events:
+def _lines(taken: View) -> Iterator[Line]:
+    span = f"from {_time(taken['since'])} to {_time(taken['until'])} UTC"
+    yield [Part(f"{taken['events']:,} events", "bold"), Part(f" {span}")]
+    if taken["rejected"]:
+        yield [Part(f"rejected requests: {taken['rejected']:,}; hookline requests list says why", "red")]
+    if not taken["events"]:
         return
     yield from _chart(taken)
-    yield from _table("source", taken.sources)
-    yield from _table("type", {f"{source} {type_}": count for (source, type_), count in taken.types.items()})
-    yield from _table("state", taken.states)
-    yield from _latency(taken)
+    yield from _table("source", taken["by_source"])
+    yield from _table("type", {f"{each['source']} {each['type']}": each["events"] for each in taken["by_type"]})
+    yield from _table("state", taken["by_state"])
+    yield from _latency(taken["latency_s"])
 
 
-def _chart(taken: "Stats") -> Iterator[Line]:
-    most = max(taken.buckets)
-    first = taken.since // taken.bucket_s
-    busiest = (first + taken.buckets.index(most)) * taken.bucket_s
+def _chart(taken: View) -> Iterator[Line]:
+    busiest = max(taken["buckets"], key=lambda each: int(each["events"]))
     yield []
-    yield [Part(f"{_each(taken.bucket_s)}, at most {most:,}, on {_time(busiest)}")]
-    yield [Part(spark(taken.buckets).rstrip(), "cyan")]
+    yield [Part(f"{_each(taken['bucket_s'])}, at most {busiest['events']:,}, on {_time(busiest['at'])}")]
+    yield [Part(spark([each["events"] for each in taken["buckets"]]).rstrip(), "cyan")]
 
 
 def _each(bucket_s: float) -> str:
@@ -136,13 +110,13 @@ def _table(name: str, counts: Mapping[str, int]) -> Iterator[Line]:
         yield [Part(f"  and {len(ordered) - len(shown)} more with {rest:,}: --json shows all")]
 
 
-def _latency(taken: "Stats") -> Iterator[Line]:
-    if taken.latency is None:
+def _latency(latency: View | None) -> Iterator[Line]:
+    if latency is None:
         return
-    figures = [f"p{share * 100:.0f} {_seconds(took)}" for share, took in taken.latency.percentiles.items()]
+    figures = [f"{name} {_seconds(took)}" for name, took in latency.items() if name != "deliveries"]
     yield []
-    yield [Part("from receipt until handled", "bold"), Part(f" (deliveries done: {taken.latency.count:,})")]
-    yield [Part(f"  {', '.join(figures)}, longest {_seconds(taken.latency.longest_s)}")]
+    yield [Part("from receipt until handled", "bold"), Part(f" (deliveries done: {latency['deliveries']:,})")]
+    yield [Part(f"  {', '.join(figures)}")]
 
 
 def _seconds(took: float) -> str:
@@ -151,5 +125,5 @@ def _seconds(took: float) -> str:
     return f"{took:.1f} s" if took < MINUTE_S else f"{took / MINUTE_S:,.0f} min"
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+def _time(at: str) -> str:
+    return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M")

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -12,7 +13,8 @@ from cli.hands import by_whoever
 from cli.ledger_door import reading, writing
 from cli.moment import AGO, UNIT_S
 from cli.options import Json
-from cli.show import Column, note, print_json, print_table, write
+from cli.remote.api import ask, is_remote, open_api
+from cli.show import Column, View, note, print_json, print_table, write
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
@@ -73,24 +75,12 @@ def create_token(
         raise typer.BadParameter(f"{name!r} cannot be a name: a letter, then letters, digits and . _ @ -, 100 at most")
     if expires is not None and not 0 < expires <= tokens.MAX_AGE_S:
         raise typer.BadParameter("--expires must be some time, and ten years at most")
-    now = time.time()
-    try:
-        with writing(os.environ) as db:
-            made, token = tokens.make_token(
-                db,
-                name=name,
-                scopes={tokens.Scope(each) for each in scope},
-                expires_at=None if expires is None else now + expires,
-                by=by_whoever(),
-                now=now,
-            )
-    except tokens.NameTaken as error:
-        raise NotDone(str(error)) from None
+    made = _make(name, scope, expires)
     if as_json:
-        print_json([made | {"token": token}])
+        print_json([made])
         return
     note(f"token {made['id']} of {name}, for {', '.join(made['scopes'])}; keep it, it is shown this once:")
-    write(f"{token}\n")
+    write(f"{made['token']}\n")
 
 
 @tokens_app.command("list")
@@ -102,8 +92,11 @@ def list_tokens(as_json: Json = False) -> None:
     """
     from ledger import tokens
 
-    with reading(os.environ) as db:
-        found = tokens.list_tokens(db, now=time.time())
+    if is_remote(os.environ):
+        found = ask(os.environ, "/tokens")["tokens"]
+    else:
+        with reading(os.environ) as db:
+            found = tokens.list_tokens(db, now=time.time())
     if as_json:
         print_json(found)
     else:
@@ -123,14 +116,46 @@ def revoke_token(
     Examples:
       hookline tokens revoke ann
     """
-    from ledger import tokens
-
-    with writing(os.environ) as db:
-        token_id = tokens.find_token(db, token)
-        view = None if token_id is None else tokens.revoke_token(db, token_id, by=by_whoever(), now=time.time())
+    view = _revoke(token)
     if view is None:
         raise NotDone(f"there is no token {token or repr(token)}")
     if as_json:
         print_json([view])
     else:
         write(f"token {view['id']} of {view['name']} is revoked\n")
+
+
+def _make(name: str, scopes: list[str], expires_in_s: float | None) -> View:
+    """Make a token; give what is kept of it, and itself."""
+    from ledger import tokens
+
+    if is_remote(os.environ):
+        with closing(open_api(os.environ)) as api:
+            return api.post("/tokens", name=name, scopes=scopes, expires_in_s=expires_in_s)
+    now = time.time()
+    try:
+        with writing(os.environ) as db:
+            made, token = tokens.make_token(
+                db,
+                name=name,
+                scopes={tokens.Scope(each) for each in scopes},
+                expires_at=None if expires_in_s is None else now + expires_in_s,
+                by=by_whoever(),
+                now=now,
+            )
+    except tokens.NameTaken as error:
+        raise NotDone(str(error)) from None
+    return made | {"token": token}
+
+
+def _revoke(address: str) -> View | None:
+    """End a token, by its id or its name; None: there is none."""
+    from ledger import tokens
+
+    if is_remote(os.environ):
+        with closing(open_api(os.environ)) as api:
+            known = {str(each[key]): each["id"] for key in ("id", "name") for each in api.get("/tokens")["tokens"]}
+            return api.delete(f"/tokens/{known[address]}") if address in known else None
+    with writing(os.environ) as db:
+        token_id = tokens.find_token(db, address)
+        return None if token_id is None else tokens.revoke_token(db, token_id, by=by_whoever(), now=time.time())

@@ -139,7 +139,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         )
         _add_webhook(app, provider, intake)
         app.let_through(provider.path, intake.receive)
-    add_api(app, api_ledger, router.by_name, settings)
+    configured = {provider.source: provider.secret_variable in secrets for provider in providers}
+    add_api(app, api_ledger, router.by_name, settings, configured=configured)
     health = Health(writer, ending)
     for path, endpoint, summary in (
         ("/healthz", health.alive, "Say that the process lives"),

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import closing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -57,6 +58,12 @@ def open_api(environ: Mapping[str, str]) -> "Api":
     return Api(url.rstrip("/"), token)
 
 
+def ask(environ: Mapping[str, str], path: str, **params: Any) -> View:  # noqa: ANN401  # as for Api.get
+    """Ask the service that the environment names for one thing. Raises as `open_api` and `Api.get`."""
+    with closing(open_api(environ)) as api:
+        return api.get(path, **params)
+
+
 class Api:
     """One service."""
 
@@ -80,6 +87,10 @@ class Api:
     def post(self, path: str, **body: Any) -> View:  # noqa: ANN401  # any JSON
         """Ask for something to be done; fields that are None are left out. Raises as `get`."""
         return _object(self._ask("POST", path, json={k: v for k, v in body.items() if v is not None}))
+
+    def delete(self, path: str) -> View:
+        """Ask for an end of something. Raises as `get`."""
+        return _object(self._ask("DELETE", path))
 
     def raw(self, path: str) -> bytes:
         """Ask for bytes. Raises as `get`."""

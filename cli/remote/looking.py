@@ -10,10 +10,11 @@ from cli.ending import Ending
 from cli.errors import Disconnected, NotDone
 from cli.listen.stream import position_at, unseen
 from cli.remote.api import Api, View, place
-from cli.remote.hands import RemoteHands, fields
+from cli.remote.hands import RemoteHands, fields, moment
 from cli.show import check_reader, note
 
 if TYPE_CHECKING:
+    from handlers.payments.views import Wanted
     from ledger.views import Filter
 
 PAGE = 200
@@ -38,6 +39,34 @@ def pages(api: Api, what: str, wanted: "Filter", before: str | None) -> Iterator
         yield views, before is not None
         if before is None:
             return
+
+
+def list_objects(api: Api, wanted: "Wanted", *, limit: int) -> tuple[list[View], bool]:
+    """List what the book keeps, and say whether there is more."""
+    mode = {None: None, True: "live", False: "test"}[wanted.livemode]
+    asked = {name: getattr(wanted, name) for name in ("kind", "state", "customer", "currency")}
+    asked |= {"mode": mode, "since": moment(wanted.since), "until": moment(wanted.until)}
+    found: list[View] = []
+    before = None
+    with closing(api):
+        while True:
+            told = api.get("/payments", **asked, limit=min(limit - len(found), PAGE), before=before)
+            found += told["objects"]
+            before = told["next"]
+            if before is None or len(found) >= limit:
+                return found, before is not None
+
+
+def list_audit(api: Api, *, limit: int, before: int | None) -> list[View]:
+    """List entries of the audit log."""
+    found: list[View] = []
+    with closing(api):
+        while True:
+            told = api.get("/audit", limit=min(limit - len(found), PAGE), before=before)
+            found += told["entries"]
+            before = told["next"]
+            if before is None or len(found) >= limit:
+                return found
 
 
 def get_event(api: Api, address: str, *, with_body: bool) -> tuple[View, bytes | None]:

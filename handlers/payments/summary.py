@@ -7,7 +7,7 @@ of one currency each; test money is never added to real money.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from handlers.payments import lifecycle
 from handlers.payments.tables import disputes, objects, payments, refunds
+from ledger.views import View, rfc3339
 
 HALF_BITS = 32
 # A sum of many amounts may be more than the database's own integers hold, so their halves are added up.
@@ -167,6 +168,12 @@ def summarise(
         by_state=tuple(_by_state(db, span)),
         failure_codes=tuple(_failure_codes(db, span)),
     )
+
+
+def summary_view(found: Summary) -> View:
+    """Show one as a JSON object."""
+    by_currency = [{**asdict(each), "net": each.net} for each in found.by_currency]
+    return {**asdict(found), "since": rfc3339(found.since), "until": rfc3339(found.until), "by_currency": by_currency}
 
 
 _TRY_FAILED = and_(

@@ -1,7 +1,7 @@
 """Look at the book: lists of objects, and all that is known of one of them. Reads only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -46,6 +47,9 @@ TIMES = frozenset(
     }
 )
 
+POSITION = r"^[0-9]{1,15}/[01]/[^/\x00]{0,255}/[^\x00]{1,255}$"
+# A place in a list as text: digits that every database's integers hold, and no NUL, which none takes.
+
 View = dict[str, Any]  # one JSON object
 
 
@@ -67,7 +71,27 @@ class Wanted:
     livemode: bool | None = None
     since: float | None = None  # Unix seconds, inclusive, of Stripe's clock
     until: float | None = None  # Unix seconds, exclusive
+    after: "Position | None" = None
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in the list: what comes after this object. As text, it is one word."""
+
+    at: int  # Unix seconds
+    livemode: bool
+    account: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.at}/{self.livemode:d}/{self.account}/{self.id}"
+
+    @classmethod
+    def read(cls, text: str) -> "Position":
+        """Read what `str` made, and what has the form of `POSITION`."""
+        at, livemode, account, object_id = text.split("/", 3)
+        return cls(at=int(at), livemode=livemode == "1", account=account, id=object_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +195,25 @@ _OWN_KINDS = {"payment": payments, "refund": refunds, "dispute": disputes}
 
 def list_objects(db: Connection, wanted: Wanted) -> list[View]:
     """List objects, those first that came to where they stand last."""
+    return [_view(row) for row in _newest(db, wanted)]
+
+
+def page_of_objects(db: Connection, wanted: Wanted, *, limit: int) -> tuple[list[View], Position | None]:
+    """List as many at most, and say where the next page begins; None: this is the last one."""
+    rows = _newest(db, replace(wanted, limit=limit + 1))
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    keys = ("at", "livemode", "account", "id")
+    position = None if last is None else Position(**{name: last[name] for name in keys})
+    return [_view(row) for row in shown], position
+
+
+def _newest(db: Connection, wanted: Wanted) -> Sequence[RowMapping]:
     arms = [_matching(shelf, wanted).subquery() for shelf in _SHELVES if _may_hold(shelf, wanted.kind)]
     found = union_all(*(select(arm) for arm in arms)).subquery()
-    newest = select(found).order_by(found.c.at.desc(), found.c.id).limit(wanted.limit)
-    return [_view(row) for row in db.execute(newest).mappings()]
+    of = found.c
+    newest = select(found).order_by(of.at.desc(), of.id, of.account, of.livemode).limit(wanted.limit)
+    return db.execute(newest).mappings().all()
 
 
 def _may_hold(shelf: _Shelf, kind: str | None) -> bool:
@@ -195,8 +234,13 @@ def _matching(shelf: _Shelf, wanted: Wanted) -> Select[Any]:
         conditions.append(shelf.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(shelf.at < wanted.until)
+    of = shelf.table.c
+    if wanted.after is not None:
+        after = wanted.after
+        later = tuple_(of.id, of.account, of.livemode) > tuple_(after.id, after.account, after.livemode)
+        conditions += [shelf.at <= after.at, or_(shelf.at < after.at, later)]
     statement = select(*shelf.columns).select_from(shelf.rows).where(*conditions)
-    return statement.order_by(shelf.at.desc(), shelf.table.c.id).limit(wanted.limit)
+    return statement.order_by(shelf.at.desc(), of.id, of.account, of.livemode).limit(wanted.limit)
 
 
 def _view(row: RowMapping) -> View:

@@ -23,7 +23,7 @@ from ledger.views.events import (
 from ledger.views.filter import Filter, Position, event_conditions, in_parts, within_a_day
 from ledger.views.requests import list_requests, page_of_requests, position_of_request
 from ledger.views.sources import list_sources
-from ledger.views.stats import Latency, Stats, take_stats
+from ledger.views.stats import Latency, Stats, stats_view, take_stats
 from ledger.views.view import Page, View, rfc3339
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "position_of_request",
     "read_id",
     "rfc3339",
+    "stats_view",
     "take_stats",
     "within_a_day",
 ]

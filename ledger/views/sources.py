@@ -1,7 +1,7 @@
 """The sources as the ledger knows them: when each was heard of last, and whether that is unusual."""
 
 import statistics
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +17,16 @@ SAMPLED = 200
 # So many of the newest events say what gap between two of them is usual.
 
 
-def list_sources(db: Connection, known: Collection[str], *, now: float) -> list[View]:
+def list_sources(db: Connection, known: Mapping[str, bool], *, now: float) -> list[View]:
     """Say of each source, known or in the ledger, what came in; `now` in Unix seconds.
 
+    `known` says of each source that there is a provider for whether it is configured: whether its secret is there.
     `usual_gap_s` is the median of the gaps between the newest events, None with less than two of them.
     """
-    return [_source(db, name, now) for name in sorted({*known, *sources_in(db)})]
+    return [
+        {"source": name, "configured": known.get(name, False), **_source(db, name, now)}
+        for name in sorted({*known, *sources_in(db)})
+    ]
 
 
 def sources_in(db: Connection) -> Iterator[str]:
@@ -45,7 +49,6 @@ def _source(db: Connection, name: str, now: float) -> View:
     gaps = [later.received_at - earlier.received_at for later, earlier in pairwise(newest)]
     rejected = select(func.count()).select_from(requests)
     return {
-        "source": name,
         "last_event_at": rfc3339(newest[0].received_at) if newest else None,
         "last_event": newest[0].id if newest else None,
         "last_type": newest[0].type if newest else None,

@@ -13,6 +13,7 @@ from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
 from ledger.tables import deliveries, events, requests
 from ledger.views.events import EVENT_STATE, FEW
 from ledger.views.filter import Filter, event_conditions, time_conditions
+from ledger.views.view import View, rfc3339
 
 BUCKETS_S = (MINUTE_S, 10 * MINUTE_S, HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S, 30 * DAY_S)
 MAX_BUCKETS = 60
@@ -67,10 +68,10 @@ class Stats:
 def take_stats(db: Connection, wanted: Filter, *, since: float, until: float) -> Stats:
     """Count what came in between two times (Unix seconds); of `wanted`, source, type and account count.
 
-    A `since` of 0 is the time of the oldest event. A day of 33,000 events takes a tenth of a second, a month
-    of a million some seconds.
+    A `since` of 0, or before, is the time of the oldest event. A day of 33,000 events takes a tenth of a second, a
+    month of a million some seconds.
     """
-    if not since:
+    if since <= 0:
         since = db.execute(select(func.min(events.c.received_at))).scalar() or until
     bounded = Filter(source=wanted.source, type=wanted.type, account=wanted.account, since=since, until=until)
     conditions = _asked_for(bounded)
@@ -86,6 +87,34 @@ def take_stats(db: Connection, wanted: Filter, *, since: float, until: float) ->
         bucket_s=bucket_s,
         buckets=buckets,
     )
+
+
+def stats_view(taken: Stats) -> View:
+    """Show them as a JSON object."""
+    latency = taken.latency
+    first = taken.since // taken.bucket_s
+    return {
+        "since": rfc3339(taken.since),
+        "until": rfc3339(taken.until),
+        "events": taken.events,
+        "rejected": taken.rejected,
+        "by_source": taken.sources,
+        "by_type": [{"source": source, "type": type_, "events": n} for (source, type_), n in taken.types.items()],
+        "by_state": dict(taken.states),
+        "deliveries_by_state": dict(taken.deliveries),
+        "latency_s": None
+        if latency is None
+        else {
+            "deliveries": latency.count,
+            **{f"p{share * 100:.0f}": round(took, 4) for share, took in latency.percentiles.items()},
+            "longest": round(latency.longest_s, 4),
+        },
+        "bucket_s": taken.bucket_s,
+        "buckets": [
+            {"at": rfc3339((first + number) * taken.bucket_s), "events": count}
+            for number, count in enumerate(taken.buckets)
+        ],
+    }
 
 
 def _asked_for(wanted: Filter) -> list[ColumnElement[bool]]:

@@ -11,12 +11,15 @@ from starlette.responses import Response
 
 from config.settings import Settings
 from handlers.choice import UnknownHandler
+from handlers.payments.views import SeveralObjects
 from handlers.router import Handler
 from ledger.addresses import Unknown
 from ledger.errors import LedgerUnavailable
 from ledger.selection import NeverHandled
 from ledger.store import Ledger
 from ledger.views import SeveralEvents
+from receivers.api.book import Book
+from receivers.api.counting import Counting
 from receivers.api.doing import Doing
 from receivers.api.gate import Gate
 from receivers.api.looking import Looking
@@ -29,8 +32,24 @@ MAX_TOLD = 5
 # Mistakes in one request that are told.
 
 
-def add_api(app: FastAPI, ledger: Ledger, handlers: Mapping[str, Handler], settings: Settings) -> None:
-    """Add the API. `ledger` is for it alone: it must not take the connections that webhooks need."""
+def add_api(
+    app: FastAPI,
+    ledger: Ledger,
+    handlers: Mapping[str, Handler],
+    settings: Settings,
+    *,
+    configured: Mapping[str, bool],
+) -> None:
+    """Add the API.
+
+    Args:
+        app: what to.
+        ledger: for it alone: it must not take the connections that webhooks need.
+        handlers: by name.
+        settings: how old things are when they may go.
+        configured: whether each source has a secret.
+
+    """
     bearer = HTTPBearer(auto_error=False, description="`hookline tokens create` makes one.")
     router = APIRouter(
         prefix=PREFIX,
@@ -39,6 +58,8 @@ def add_api(app: FastAPI, ledger: Ledger, handlers: Mapping[str, Handler], setti
         responses=declared(401, 403, 422, 503),
     )
     Looking(ledger).add_to(router)
+    Counting(ledger, configured).add_to(router)
+    Book(ledger).add_to(router)
     Doing(ledger, handlers).add_to(router)
     Running(ledger, settings).add_to(router)
     app.include_router(router)
@@ -51,6 +72,7 @@ def add_api(app: FastAPI, ledger: Ledger, handlers: Mapping[str, Handler], setti
         (UnknownHandler, _unknown),
         (NeverHandled, _unknown),
         (SeveralEvents, _ambiguous),
+        (SeveralObjects, _ambiguous),
     ):
         app.add_exception_handler(error, answer)
 

@@ -105,8 +105,9 @@ class Running:
         return _pruned(done, interrupted=stopping.is_set())
 
     def _ages(self, asked: shapes.PruneAsked) -> Ages:
-        payload_days = asked.payload_after_days or self._settings.hookline_keep_payload_days
-        identity_days = asked.identity_after_days or self._settings.hookline_keep_identity_days
+        kept = self._settings
+        payload_days = kept.hookline_keep_payload_days if asked.payload_after_days is None else asked.payload_after_days
+        identity_days = asked.identity_after_days or kept.hookline_keep_identity_days
         if identity_days < payload_days:
             raise Refused(HTTPStatus.CONFLICT, "An event cannot go before its payload.")
         now = time.time()
@@ -114,5 +115,5 @@ class Running:
 
 
 def _pruned(done: Pruned, *, interrupted: bool) -> Response:
-    told = {"events_deleted": done.deleted, "payloads_emptied": done.emptied, "interrupted": interrupted}
-    return JSONResponse(told)
+    told = {"events_deleted": done.deleted, "payloads_emptied": done.emptied, "unfinished": done.unfinished}
+    return JSONResponse(told | {"interrupted": interrupted})

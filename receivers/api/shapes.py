@@ -2,11 +2,13 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.settings import MIN_IDENTITY_DAYS
 from handlers.choice import Choice
+from handlers.payments.views import POSITION, Position, Wanted
 from ledger.event import DeliveryState, EventState
 from ledger.tokens import MAX_AGE_S, NAME, Scope
 from ledger.views import Filter, within_a_day
@@ -17,11 +19,13 @@ MAX_PAGE = 200
 MAX_NAMES = 1_000
 MAX_SELECTED = 100_000
 MAX_STEP = 500
+MAX_AGE_DAYS = 36_500
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Word = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 # No database takes a NUL.
 
+Mode = Literal["live", "test"]
 Reason = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
 Names = Annotated[list[Word], Field(min_length=1, max_length=MAX_NAMES)]
 
@@ -76,6 +80,71 @@ class DeliveriesAsked(ListAsked):
     """A page of deliveries."""
 
     state: DeliveryState | None = None
+
+
+class Span(Asked):
+    """From when until when. Unset: the last 24 h."""
+
+    since: datetime | None = Field(None, description="1970 is the beginning.")
+    until: datetime | None = None
+
+    @property
+    def since_s(self) -> float | None:
+        """Its begin in Unix seconds."""
+        return _seconds(self.since)
+
+    @property
+    def until_s(self) -> float | None:
+        """Its end in Unix seconds."""
+        return _seconds(self.until)
+
+
+class StatsAsked(Span):
+    """What to count."""
+
+    source: Word | None = None
+    type: Word | None = Field(None, description="As the provider spells it; * stands for anything.")
+    account: Word | None = None
+
+
+class SummaryAsked(Span):
+    """What to sum up."""
+
+    mode: Mode | None = Field(None, description="Unset: one summary of each.")
+
+    @property
+    def livemode(self) -> bool | None:
+        """Real money, or test money."""
+        return _livemode(self.mode)
+
+
+class ObjectsAsked(Asked):
+    """A page of what the book keeps. Times are Stripe's: when an object came to its state."""
+
+    kind: Word | None = Field(None, description="payment, refund, dispute, charge, invoice, payout, …")
+    state: Word | None = None
+    customer: Word | None = None
+    currency: Word | None = None
+    mode: Mode | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: Annotated[str, Field(pattern=POSITION)] | None = Field(
+        None, description="What the page before this one called `next`."
+    )
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+
+    def wanted(self) -> Wanted:
+        """Give it as the book understands it."""
+        return Wanted(
+            kind=self.kind,
+            state=self.state,
+            customer=self.customer,
+            currency=None if self.currency is None else self.currency.lower(),
+            livemode=_livemode(self.mode),
+            since=_seconds(self.since),
+            until=_seconds(self.until),
+            after=None if self.before is None else Position.read(self.before),
+        )
 
 
 class RequestsAsked(Asked):
@@ -201,8 +270,8 @@ class ReplaysAsked(Asked):
 class PruneAsked(Asked):
     """What is old enough to go. As for `hookline prune`."""
 
-    payload_after_days: int | None = Field(None, ge=1, le=36_500)
-    identity_after_days: int | None = Field(None, ge=4, le=36_500)
+    payload_after_days: float | None = Field(None, ge=0, le=MAX_AGE_DAYS)
+    identity_after_days: float | None = Field(None, ge=MIN_IDENTITY_DAYS, le=MAX_AGE_DAYS)
     dry_run: bool = True
     reason: Reason | None = None
 
@@ -403,7 +472,153 @@ class PrunedAnswer(Told):
 
     events_deleted: int
     payloads_emptied: int
+    unfinished: int = Field(description="Events of that age that are not over, and stay whole: only of a dry run.")
     interrupted: bool = Field(description="The time was up: ask again for the rest.")
+
+
+class Latency(Told):
+    """How long it took from the receipt of events until they were handled, in seconds."""
+
+    deliveries: int
+    longest: float
+
+
+class Bucket(Told):
+    """A part of the time."""
+
+    at: str
+    events: int
+
+
+class TypeCount(Told):
+    """How much came in of one type."""
+
+    source: str
+    type: str
+    events: int
+
+
+class Stats(Told):
+    """What happened in a span of time."""
+
+    since: str
+    until: str
+    events: int
+    rejected: int
+    by_source: dict[str, int]
+    by_type: list[TypeCount]
+    by_state: dict[str, int]
+    deliveries_by_state: dict[str, int]
+    latency_s: Latency | None
+    bucket_s: float
+    buckets: list[Bucket]
+
+
+class Source(Told):
+    """A source, and what came in of it."""
+
+    source: str
+    configured: bool = Field(description="The service has its secret.")
+    last_event_at: str | None
+    last_type: str | None
+    events_24h: int
+    rejected_24h: int
+    usual_gap_s: float | None
+
+
+class Sources(Told):
+    """Sources, by name."""
+
+    sources: list[Source]
+
+
+class ListedObject(Told):
+    """Something that the book keeps, as it stands. The amount is in the currency's smallest unit."""
+
+    id: str
+    kind: str
+    state: str
+    amount: int | None
+    currency: str | None
+    customer: str | None
+    reason: str | None
+    account: str | None
+    livemode: bool
+    reached_at: str
+
+
+class ObjectPage(Told):
+    """Objects, the latest first."""
+
+    objects: list[ListedObject]
+    next: str | None = Field(description="`before` of the next page; null: this is the last one.")
+
+
+class Object(ListedObject):
+    """All that is known of one object."""
+
+    related: list[ListedObject]
+    contested_by: list[str]
+    history: list[dict[str, Any]]
+
+
+class Sum(Told):
+    """How many, and how much together."""
+
+    count: int
+    amount: int
+
+
+class Money(Told):
+    """What became of the money of one currency, in its smallest unit."""
+
+    currency: str
+    taken: Sum
+    failed: Sum
+    refunded: Sum
+    disputed: Sum
+    paid_out: Sum
+    settled: Sum
+    fees: int | None
+    net: int | None
+
+
+class Standing(Told):
+    """How much stands in one state."""
+
+    kind: str
+    state: str
+    currency: str | None
+    count: int
+    amount: int | None
+
+
+class FailureCode(Told):
+    """Why payments failed, and how many."""
+
+    code: str
+    count: int
+
+
+class Summary(Told):
+    """What became of real money, or of test money."""
+
+    since: str
+    until: str
+    livemode: bool
+    by_currency: list[Money]
+    by_state: list[Standing]
+    failure_codes: list[FailureCode]
+
+
+class Summaries(Told):
+    """One of each mode that was asked for."""
+
+    summaries: list[Summary]
+
+
+def _livemode(mode: Mode | None) -> bool | None:
+    return None if mode is None else mode == "live"
 
 
 def _seconds(moment: datetime | None) -> float | None:

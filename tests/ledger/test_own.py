@@ -40,6 +40,6 @@ def test_it_is_no_source_and_counts_as_nothing_that_came_in(ledger: Ledger) -> N
     store(ledger, new_event(received_at=1.0, handlers=()))
     say(ledger, "digest/today")
     with ledger.read() as db:
-        assert [each["source"] for each in list_sources(db, [], now=2.0)] == ["stripe"]
+        assert [each["source"] for each in list_sources(db, {}, now=2.0)] == ["stripe"]
         assert take_stats(db, Filter(), since=0.5, until=2.0).events == 1
         assert take_stats(db, Filter(source=own.SOURCE), since=0.5, until=2.0).events == 1

@@ -75,7 +75,7 @@ def test_each_source_says_when_it_was_heard_of_and_how_often_it_usually_is(ledge
     with ledger.write() as db:
         db.execute(insert(requests).values(source="stripe", **rejected))
     with ledger.read() as db:
-        found = {each["source"]: each for each in list_sources(db, ["stripe", "slack"], now=now)}
+        found = {each["source"]: each for each in list_sources(db, {"stripe": True, "slack": False}, now=now)}
     assert sorted(found) == ["custom", "slack", "stripe"]
     stripe = found["stripe"]
     assert (stripe["last_event"], stripe["events_24h"], stripe["rejected_24h"]) == (5, 3, 1)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from cli.sample import SAMPLED_AT, list_samples
 from handlers.errors import GiveUp
 from handlers.payments.tables import disputes, history, objects, payments, refunds
+from handlers.payments.views import Position, Wanted, list_objects, page_of_objects
 from handlers.router import Router
 from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk, sample
@@ -99,6 +100,24 @@ def test_whole_lives_in_any_order_with_repetitions_give_the_same_book_and_the_sa
     arrivals = data.draw(st.permutations([*LIVES, *again]))
     with open_desk(engine, router) as desk:
         assert book(desk, arrivals) == expected
+
+
+def test_the_pages_of_a_list_are_the_list_however_many_objects_came_about_at_once(desk: Desk) -> None:
+    book(
+        desk,
+        [*LIVES, *({**each, "livemode": False} for each in PAYOUT), *({**each, "account": "acct_1"} for each in BILL)],
+    )
+    whole = list_objects(desk.db, Wanted())
+    assert len({each["reached_at"] for each in whole}) < len({each["id"] for each in whole}) < len(whole)
+    for limit in range(1, len(whole) + 1):
+        pages: list[list[Payload]] = []
+        after: Position | None = None
+        while after is not None or not pages:
+            place = None if after is None else Position.read(str(after))
+            page, after = page_of_objects(desk.db, Wanted(after=place), limit=limit)
+            pages.append(page)
+        assert [each for page in pages for each in page] == whole
+        assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
 
 
 def test_those_lives_end_as_they_should(desk: Desk) -> None:

@@ -1,0 +1,54 @@
+"""What the API counts: how much came in, and from where."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse, Response
+
+from ledger import views
+from ledger.store import Ledger
+from ledger.tokens import Scope
+from receivers.api import shapes
+from receivers.api.access import needs
+from receivers.api.problems import declared, summary_of
+from receivers.api.span import span_of
+
+
+class Counting:
+    """Counts events. Changes nothing."""
+
+    def __init__(self, ledger: Ledger, configured: Mapping[str, bool]) -> None:
+        self._ledger = ledger
+        self._configured = configured
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the endpoints."""
+        for path, endpoint, shape, more in (
+            ("/stats", self.stats, shapes.Stats, (404, 409)),
+            ("/sources", self.sources, shapes.Sources, (404,)),
+        ):
+            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=["GET"],
+                summary=summary_of(endpoint),
+                dependencies=[needs(Scope.READ)],
+                response_model=None,
+                responses=answers | declared(*more),
+            )
+
+    def stats(self, asked: Annotated[shapes.StatsAsked, Query()]) -> Response:
+        """Count what came in, of the last 24 h unless `since` says otherwise, and how long it took."""
+        since, until = span_of(asked, now=time.time())
+        wanted = views.Filter(source=asked.source, type=asked.type, account=asked.account)
+        with self._ledger.read() as db:
+            taken = views.take_stats(db, wanted, since=since, until=until)
+        return JSONResponse(views.stats_view(taken))
+
+    def sources(self) -> Response:
+        """List the sources: whether they are configured, and what came in of each in 24 h."""
+        with self._ledger.read() as db:
+            return JSONResponse({"sources": views.list_sources(db, self._configured, now=time.time())})

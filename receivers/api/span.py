@@ -1,0 +1,30 @@
+"""The span of time that something is counted in."""
+
+from http import HTTPStatus
+
+from ledger.schedule import DAY_S
+from receivers.api import shapes
+from receivers.api.problems import Refused
+
+MAX_SPAN_DAYS = 73_000
+# What is counted is told for each part of the time, so a span has an end.
+
+LAST = 253_402_300_799.0
+# The year 9999 ends: later times cannot be written.
+
+
+def span_of(asked: shapes.Span, *, now: float) -> tuple[float, float]:
+    """Give its begin and end (Unix seconds): the 24 h until `now`, unless others are asked for.
+
+    Raises:
+        Refused: there is no time between the two, or more than two hundred years.
+
+    """
+    since, until = asked.since_s, asked.until_s
+    end = min(now if until is None else until, LAST)
+    begin = max(end - DAY_S if since is None else since, 0.0)
+    if begin >= end:
+        raise Refused(HTTPStatus.CONFLICT, "since must be earlier than until.")
+    if end - begin > MAX_SPAN_DAYS * DAY_S:
+        raise Refused(HTTPStatus.CONFLICT, f"It is more than {MAX_SPAN_DAYS:,} days from since until until.")
+    return begin, end
