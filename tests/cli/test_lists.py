@@ -352,7 +352,7 @@ def test_whatever_is_asked_for_the_pages_are_what_matches_newest_first(ledger: L
         every = views.list_events(db, views.Filter())
         assert len(every) == 40
 
-        @settings(max_examples=150, deadline=None)
+        @settings(max_examples=60, deadline=None)
         @given(wanted=filters, size=st.integers(1, 15))
         def check(wanted: views.Filter, size: int) -> None:
             fitting = [view for view in every if matches(view, wanted)]

@@ -140,8 +140,10 @@ def _scans_of_sqlite(connection: Any, statement: str, parameters: Any) -> list[s
 
 
 def _scans_of_postgresql(connection: Any, statement: str, parameters: Any) -> list[str]:
-    # With little in the table it would read all of it anyway, unless that is the last thing it may do.
-    connection.execute("SET LOCAL enable_seqscan = off")
+    # With little in the table it would read all of it anyway, unless that is the last thing it may do; also along an
+    # index, to put it beside what was found elsewhere.
+    for way in ("seqscan", "mergejoin", "hashjoin"):
+        connection.execute(f"SET LOCAL enable_{way} = off")
     (plan,) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
     return [
         f"{node['Node Type']} of {node.get('Index Name') or node.get('Relation Name')}"

@@ -18,8 +18,9 @@ DISPUTE_EVERY = 10
 UNNOTICED_S = 0.5
 # Half of those who send get their answer sooner: nobody is made to wait a broker's time-out.
 
-RECOVERED_S = 60.0
-# What was announced and lost is announced again after 10 s, and after 20 s when that was lost, too.
+RECOVERED_S = 120.0
+# What was announced and lost is announced again after 10 s, and after 20 s when that was lost, too. Alerts go to a
+# channel one a second.
 
 
 def mixture() -> Callable[[], Parcel]:

@@ -19,7 +19,7 @@ from tests.system.slack_stand_in import FINANCE, SlackStandIn, Trouble
 from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, message, plan, show, states
 from workers.send import Sender
 
-MANY = int(os.environ.get("HOOKLINE_STORM", "1000"))
+MANY = int(os.environ.get("HOOKLINE_STORM", "600"))
 # Ten thousand take ten seconds; it has been tried, and may be tried again.
 
 

@@ -131,7 +131,7 @@ def in_order(engine: Engine, router: Router, name: str) -> dict[str, Any]:
 
 @DESK_ON_SQLITE
 @pytest.mark.parametrize("name", LIVES)
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_case_reads_the_same_in_the_end_whatever_the_order_or_number_of_arrivals(
     engine: Engine, router: Router, name: str, data: st.DataObject

@@ -89,7 +89,7 @@ def kept(desk: Desk, *arrivals: Payload) -> Mapping[str, Mapping[str, Any]]:
 
 
 @DESK_ON_SQLITE
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_whole_lives_in_any_order_with_repetitions_give_the_same_book_and_the_same_history(
     engine: Engine, router: Router, data: st.DataObject
