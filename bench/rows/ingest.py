@@ -109,7 +109,8 @@ def _storm_tutorial(storm: Storm, port: int, broker: redis.Redis, seconds: float
     load = storm.blow(port, seconds)
     load.check(forged_refused=True)
     sent = int(broker.hlen("dramatiq:webhooks.msgs"))
-    if not load.accepted <= sent <= load.accepted + CONNECTIONS:
+    # One under way on each connection, and one more that wrk had read and no longer counted.
+    if not load.accepted <= sent <= load.accepted + 2 * CONNECTIONS:
         raise CheckFailed(f"the tutorial accepted {load.accepted} events and sent {sent} messages")
     broker.flushall()
     return load

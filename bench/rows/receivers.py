@@ -28,6 +28,7 @@ STRETCH = Wanted(text="≥ 1.0 (stretch)", ratio_at_least=1.0)
 
 OCTOKIT = "@octokit/webhooks"
 INSTALL_TIMEOUT_S = 90.0
+SMOKE_INSTALL_TIMEOUT_S = 15.0
 
 SERVER = """
 import { createServer } from "node:http";
@@ -41,11 +42,12 @@ createServer(middleware).listen(Number(process.env.PORT), "127.0.0.1");
 """
 # As its README has it, with the path that our load goes to.
 
-Start = Callable[[Path, int], str]
+Start = Callable[[Path, int, float], str]
 
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Measure beside each peer that is installed."""
+    patience_s = SMOKE_INSTALL_TIMEOUT_S if plan.smoke else INSTALL_TIMEOUT_S
     with directory(plan.place, NAME) as place:
         peers: dict[str, tuple[Start, Wanted]] = {
             "adnanh/webhook, /bin/true": (_webhook_command, AHEAD),
@@ -56,7 +58,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         for name, (start, _) in peers.items():
             port = unused_port()
             try:
-                commands[name] = (start(place, port), port)
+                commands[name] = (start(place, port, patience_s), port)
             except Skipped as skipped:
                 missing[name] = str(skipped)
         figures = _compare(plan, place, commands) if commands else {}
@@ -105,7 +107,7 @@ def _listening(place: Path, name: str, command: str, port: int) -> Iterator[None
         yield
 
 
-def _webhook_command(place: Path, port: int) -> str:
+def _webhook_command(place: Path, port: int, _patience_s: float) -> str:
     if shutil.which("webhook") is None:
         raise Skipped("webhook is not installed (Debian package webhook)")
     rule = {"type": "payload-hmac-sha256", "secret": GITHUB_SECRET}
@@ -120,7 +122,7 @@ def _webhook_command(place: Path, port: int) -> str:
     return f"webhook -hooks {hooks} -ip 127.0.0.1 -port {port} -urlprefix webhooks"
 
 
-def _octokit_command(place: Path, _port: int) -> str:
+def _octokit_command(place: Path, _port: int, patience_s: float) -> str:
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise Skipped("node and npm are not installed")
     folder = place / "octokit"
@@ -128,7 +130,7 @@ def _octokit_command(place: Path, _port: int) -> str:
     (folder / "server.mjs").write_text(SERVER)
     command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), OCTOKIT]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)  # noqa: S603  # our own words
+        subprocess.run(command, check=True, capture_output=True, timeout=patience_s)  # noqa: S603  # our own words
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise Skipped(f"npm could not install {OCTOKIT} ({type(error).__name__})") from error
     return f"node {folder / 'server.mjs'}"
