@@ -173,14 +173,6 @@ def show(
     return int(row.id)
 
 
-def withdraw(db: Transaction | Connection, key: str, *, now: float) -> bool:
-    """Keep back a message that was never tried, because there is nothing to tell any more. Say whether it was."""
-    untold = (effects.c.state == EffectState.PLANNED, effects.c.attempts == 0, effects.c.folded_into.is_(None))
-    kept = {"state": EffectState.KEPT, "finished_at": now, "due_at": now}
-    mine = update(effects).where(effects.c.key == key, *untold).values(**kept).returning(effects.c.id)
-    return db.execute(mine).first() is not None
-
-
 def put_in_order(db: Transaction | Connection, keys: Sequence[str]) -> None:
     """Let those messages of these that were never tried go out in this order, as soon as the last of them may."""
     untried = (effects.c.state == EffectState.PLANNED, effects.c.attempts == 0, effects.c.folded_into.is_(None))

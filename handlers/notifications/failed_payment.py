@@ -4,7 +4,7 @@ from dataclasses import fields as dataclass_fields
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 
 from handlers.context import Context
 from handlers.notifications.alert import Alert
@@ -15,22 +15,21 @@ from handlers.payments.objects import BillingDetails, Intent
 from handlers.payments.tables import history, payments
 from handlers.reading import Snapshot, read
 from handlers.router import handler
-from ledger.effects import About, read_message, withdraw
-from ledger.event import EffectState, Event
+from ledger.effects import About, read_message
+from ledger.event import Event
 from ledger.prepared import Prepared
 from ledger.tables import effects, events
 
 
 @handler(source="stripe", types=["payment_intent.payment_failed"], queue="notifications")
 def failed_payment(event: Event, ctx: Context) -> None:
-    """Tell each failed try once, unless it was paid meanwhile; a second try is told again."""
+    """Tell each failed try once, also one that was paid meanwhile, and say so; a second try is told again."""
     snapshot = read(event, Snapshot[Intent])
     intent = snapshot.data.object
-    if _is_paid(event, ctx, intent.id):
-        return
     code = intent.failure_code
+    what = PAID if _is_paid(event, ctx, intent.id) else FAILED
     alert = Alert(
-        title=f"{FAILED} {intent.money.display()} ({in_words(code, DECLINES)})",
+        title=f"{what} {intent.money.display()} ({in_words(code, DECLINES)})",
         facts={
             "Customer": _customer(intent),
             "Reason": with_code(code, DECLINES),
@@ -47,14 +46,14 @@ def failed_payment(event: Event, ctx: Context) -> None:
 
 
 def paid_after_all(event: Event, ctx: Context, payment: str) -> None:
-    """Say of each failed try of a payment that it was paid after all; what nobody was told yet is not told."""
+    """Say of each failed try of a payment that it was paid after all, in the message that tells of it."""
     whose = {"account": event.account or "", "livemode": event.livemode, "id": payment}
     failures = [row[0] for row in ctx.db.execute(_FAILURES, whose)]
     if not failures:
         return
     prefix = f"{stripe_key(event, 'failed_payment', payment)}/"
     for row in ctx.db.execute(_TOLD, {"failures": failures}).mappings().all():
-        if row["key"].startswith(prefix) and not withdraw(ctx.db, row["key"], now=ctx.now):
+        if row["key"].startswith(prefix):
             about = About(**{each.name: row[each.name] for each in dataclass_fields(About)})
             message = _as_paid(read_message(row["message"]))
             ctx.show(event, key=row["key"], channel=row["channel"], message=message, about=about, stays_folded=True)
@@ -97,8 +96,6 @@ _TOLD = (
     select(effects)
     .join(events, events.c.id == effects.c.event_id)
     .where(events.c.source == "stripe", events.c.external_id.in_(bindparam("failures", expanding=True)))
-    # What was kept back already stays so.
-    .where(or_(effects.c.state != EffectState.KEPT, effects.c.attempts > 0))
     .order_by(effects.c.id)
 )
 

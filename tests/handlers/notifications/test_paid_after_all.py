@@ -35,10 +35,14 @@ def test_a_failure_that_was_told_says_that_it_was_paid_after_all(desk: Desk) -> 
 
 @DESK_ON_SQLITE
 @pytest.mark.parametrize("arrivals", [*permutations([CREATED, FAILED, PAID])])
-def test_a_failure_that_waits_while_it_is_paid_is_not_told(desk: Desk, arrivals: list[dict[str, Any]]) -> None:
+def test_a_failure_that_waits_while_it_is_paid_is_told_once_and_as_paid(
+    desk: Desk, arrivals: list[dict[str, Any]]
+) -> None:
     for each in [*arrivals, FAILED]:
         desk.deliver(each)
-    assert set(states(desk)) <= {"kept"}
+    (post,) = desk.posts()
+    assert post.header.startswith("TEST: Payment failed, paid after all: $49.00")
+    assert states(desk) == ["planned"]
 
 
 def test_a_failure_that_was_told_as_one_of_many_is_not_told_again(desk: Desk) -> None:
