@@ -27,7 +27,7 @@ endif
 RUN_READY = $(VENV)/.ready-to-run
 TEST_READY = $(VENV)/.ready-to-test
 
-.PHONY: help run test check bench bench-quick faults format pictures setup lock docs moved
+.PHONY: help run test test-all check bench bench-quick faults format pictures setup lock docs moved
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 
 test: $(TEST_READY) ## set everything up and run the tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-all: $(TEST_READY) ## the same with the tests that are marked thorough, which take minutes more
+	@$(MAKE) --no-print-directory test ARGS='--hypothesis-profile thorough -m "thorough or not thorough" $(ARGS)'
 
 check: $(TEST_READY) ## format, lint, types, import arrows, lock files, the manual of the commands
 	@$(BIN)/ruff format --check .

@@ -18,8 +18,10 @@ from tests.servers.postgresql import PostgresServer
 TESTS = Path(__file__).parent
 
 # No time limits: a busy machine is not a wrong result.
-settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("thorough", settings.get_profile("hookline"), max_examples=300)
 settings.load_profile("hookline")
+# `make test-all` asks for the other one.
 
 
 SLOWEST_FIRST = (

@@ -131,7 +131,7 @@ def test_secrets_are_rotated_step_by_step_and_no_request_is_rejected(
         return make
 
     with ExitStack() as stack:
-        loads = [stack.enter_context(sender.load(provider(source), at_once=2, pause_s=0.1)) for source in VARIABLES]
+        loads = [stack.enter_context(sender.load(provider(source), at_once=1, pause_s=0.1)) for source in VARIABLES]
 
         def go_on() -> None:
             for load in loads:

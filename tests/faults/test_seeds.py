@@ -33,6 +33,7 @@ def test_every_mutant_still_finds_the_line_that_it_changes(mutant: Mutant) -> No
         assert change.fits(), f"{change.path} does not say {change.old!r} any more"
 
 
+@pytest.mark.thorough  # it starts two of everything; tests/faults/test_verdict.py catches each clause's culprit without
 def test_a_hookline_that_does_not_wait_for_the_disk_is_caught() -> None:
     installed("strace", package="strace")
     mutant = next(each for each in MUTANTS if each.name == "does-not-wait-for-the-disk")

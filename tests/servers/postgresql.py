@@ -28,6 +28,26 @@ READY_S = 60.0
 FAST = {"fsync": "off", "full_page_writes": "off"}
 # For tests that do not kill the machine. Nothing here changes what a statement does.
 
+EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- rows that refer to others may go after them
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP
+        IF pg_relation_size(name::regclass) > 100 * 8192 THEN
+            EXECUTE 'TRUNCATE ' || name || ' CASCADE';
+        ELSE
+            EXECUTE 'DELETE FROM ' || name;
+        END IF;
+    END LOOP;
+    PERFORM setval(quote_ident(sequencename)::regclass, start_value, false)
+        FROM pg_sequences WHERE last_value IS NOT NULL;
+END $$
+"""
+# Small tables, as most tests have them: to truncate them all takes five times as long.
+
 
 class PostgresServer:
     """One server in one directory. It may be stopped or killed, and started again."""
@@ -114,12 +134,7 @@ class PostgresServer:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
-            tables = connection.execute(
-                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables "
-                "WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
-            ).fetchone()
-            assert tables is not None
-            connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY".encode())
+            connection.execute(EMPTY)
 
     def stop(self) -> None:
         """Stop it in order, ending its connections (SIGINT: "fast shutdown")."""

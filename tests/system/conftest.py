@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -27,9 +28,15 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One house for the tests of a file."""
-    place = tmp_path_factory.mktemp("house")
+    yield from run_house(tmp_path_factory.mktemp("house"))
+
+
+def run_house(
+    place: Path, environ: Mapping[str, str] = MappingProxyType({}), *, checkout: Path = CHECKOUT
+) -> Iterator[House]:
+    """Start everything with these variables, for a fixture; end it afterwards."""
     slack = SlackStandIn()
-    service = Service(place, environ=slack.environ)
+    service = Service(place, checkout=checkout, environ={**slack.environ, **environ})
     try:
         slack.start()
         service.start()

@@ -12,7 +12,7 @@ from tests.system.broker import make_message
 from tests.system.conftest import MakeService
 from tests.system.parcel import make_dispute
 from tests.system.sender import Sender
-from tests.system.service import DEV
+from tests.system.service import DEV, Service
 from tests.system.slack_stand_in import SlackStandIn
 from tests.system.test_forged_messages import UNREADABLE, WRONG
 from tests.system.unnoticed import check_handled, check_unnoticed, mixture
@@ -53,7 +53,7 @@ def test_every_accepted_event_is_handled_whatever_happens_to_rabbitmq(
     types = rabbitmq.queue_types()
     assert {types[f"{queue}{ending}"] for queue in QUEUES for ending in ("", ".DQ", ".XQ")} == {"quorum"}
 
-    with sender.load(mixture(), at_once=8, pause_s=0.05) as load:
+    with sender.load(mixture(), at_once=4, pause_s=0.05) as load:
         load.wait_for_accepted(BETWEEN)
         rabbitmq.fill()
         load.wait_for_accepted(BETWEEN)
@@ -79,12 +79,14 @@ def test_every_accepted_event_is_handled_whatever_happens_to_rabbitmq(
     assert service["web"].stop(timeout_s=STOPPED_S) < STOPPED_S
 
 
-def test_forged_messages_do_nothing_and_the_others_are_handled(
+def test_what_a_killed_worker_had_fetched_is_handled_once_and_forged_messages_do_nothing(
     rabbitmq: RabbitmqServer, service_with: MakeService, slack: SlackStandIn
 ) -> None:
     service = service_with(environ={"RABBITMQ_URL": rabbitmq.url()})
     sender = Sender(service.url, service.place / "sender.jsonl")
     service.start("web", "worker")  # no sweeper: what is lost here stays lost
+    _check_that_what_a_killed_worker_had_fetched_is_handled_once(rabbitmq, service, sender)
+    known = len(slack.posts)
     wrong = [*WRONG, *STEERED, *UNREADABLE]
     service.wait_for(lambda: rabbitmq.waiting("payments") == 0)
     rejected = rabbitmq.waiting("payments.XQ")
@@ -96,16 +98,16 @@ def test_forged_messages_do_nothing_and_the_others_are_handled(
     service.wait_for(lambda: all(service.ledger.is_done(each.external_id) for each in disputes))
     service.wait_for(lambda: rabbitmq.waiting("payments.XQ") > rejected)
     assert service["worker"].runs()
+    service.wait_until_idle()
+    service["worker"].stop()  # when it has ended, it has done all that it had fetched
     assert all(service.ledger.column("SELECT state = 'done' AND attempts = 1 FROM deliveries"))
-    assert len(slack.posts) == len(disputes)
+    assert len(slack.posts) == known + len(disputes)
 
 
-def test_what_a_killed_worker_had_fetched_comes_back_at_once_and_is_handled_once_however_often_it_comes(
-    rabbitmq: RabbitmqServer, service_with: MakeService, slack: SlackStandIn
+def _check_that_what_a_killed_worker_had_fetched_is_handled_once(
+    rabbitmq: RabbitmqServer, service: Service, sender: Sender
 ) -> None:
-    service = service_with(environ={"RABBITMQ_URL": rabbitmq.url()})
-    sender = Sender(service.url, service.place / "sender.jsonl")
-    service.start("web", "worker")  # no sweeper: what is lost here stays lost
+    """It comes back at once, and however often."""
     for pid in descendants(service["worker"].pid):
         os.kill(pid, signal.SIGSTOP)
     disputes = [make_dispute() for _ in range(3)]
@@ -118,12 +120,11 @@ def test_what_a_killed_worker_had_fetched_comes_back_at_once_and_is_handled_once
     ids = service.ledger.column("SELECT id FROM deliveries")
     rabbitmq.publish("payments", [make_message(ids)] * 5)
 
-    service.start("worker")
+    service.start("web", "worker")
 
     service.wait_until_idle()
-    service["worker"].stop()  # when it has ended, it has done all that it had fetched
     assert all(service.ledger.column("SELECT state = 'done' AND attempts = 1 FROM deliveries"))
-    assert len(slack.posts) == len(disputes)
+    assert service.ledger.value("SELECT count(*) FROM effects") == len(disputes)
 
 
 def test_hookline_dev_with_a_rabbitmq_url_starts_no_valkey(

@@ -38,7 +38,7 @@ def test_every_accepted_event_is_handled_whatever_happens_to_a_redis_behind_tls_
 
     with (
         redis.Redis(port=server.port, password=PASSWORD) as client,
-        sender.load(mixture(), at_once=8, pause_s=0.05) as load,
+        sender.load(mixture(), at_once=4, pause_s=0.05) as load,
     ):
         load.wait_for_accepted(BETWEEN)
         client.config_set("maxmemory", 1)
@@ -67,7 +67,7 @@ def test_every_accepted_event_is_handled_though_the_master_is_killed_and_its_rep
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     service.start()
 
-    with sender.load(mixture(), at_once=8, pause_s=0.05) as load:
+    with sender.load(mixture(), at_once=4, pause_s=0.05) as load:
         load.wait_for_accepted(BETWEEN)
         watched.first.kill()
         wait_until(lambda: watched.master_port() == watched.second.port, timeout_s=FAILED_OVER_S)

@@ -1,6 +1,7 @@
 """`hookline dev` as people start it: real processes, the real Valkey, a data directory of its own."""
 
 import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from cli.dev.secrets import read_dev_secrets
 from cli.dev.valkey import valkey_command, wait_for_socket
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import descendants, groups_below, members, processes, wait_until
+from tests.system.ledger_file import LedgerFile
 
 START_S = 40.0
 # Five Pythons that start at once on two cores that may be busy; ready after two seconds when they are not.
@@ -61,9 +63,20 @@ class Dev:
         return process
 
     @property
-    def pid(self) -> int:
+    def last(self) -> subprocess.Popen[bytes]:
         """The process that was started last."""
-        return self._processes[-1].pid
+        return self._processes[-1]
+
+    @property
+    def pid(self) -> int:
+        return self.last.pid
+
+    def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the `hookline` command in another shell, as a person would."""
+        words = (sys.executable, "-m", "cli", *words)
+        return subprocess.run(
+            words, cwd=CHECKOUT, env=self.environ, capture_output=True, text=True, timeout=START_S, check=False
+        )
 
     def printed(self) -> str:
         return self._printed.read_text()
@@ -147,20 +160,6 @@ def refused(environ: dict[str, str]) -> str:
     return done.stderr
 
 
-def test_it_runs_everything_and_ctrl_c_ends_everything(dev: Dev) -> None:
-    process = dev.start()
-    groups = dev.groups(process)
-    for name in RUNNING:
-        dev.wait_for_leader(process, name)
-
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(STOP_S) == 0
-    assert not members(groups)
-    assert "Traceback" not in dev.printed()
-    assert "was killed" not in dev.printed()
-
-
 def test_what_it_makes_is_for_this_user_alone(running: Dev) -> None:
     secrets = read_dev_secrets(running.data_directory / "dev-secrets.env")
     shown = running.printed()
@@ -178,46 +177,21 @@ def test_the_ready_line_says_what_to_try_next(running: Dev) -> None:
     assert line.endswith("hookline trigger stripe charge.dispute.created")
 
 
-def test_kill_9_of_it_leaves_nothing_behind_and_the_next_one_starts_with_what_it_made(dev: Dev) -> None:
-    process = dev.start()
-    groups = dev.groups(process)
-    secrets = (dev.data_directory / "dev-secrets.env").read_bytes()
+def test_hookline_trigger_in_another_shell_shows_an_alert_here_and_keeps_it_where_no_token_is(running: Dev) -> None:
+    """The README's two commands."""
+    triggered = running.cli("trigger", "stripe", "charge.dispute.created")
 
-    process.kill()
-    process.wait()
-
-    wait_until(lambda: not members(groups), timeout_s=STOP_S)
-    dev.start()
-    assert (dev.data_directory / "dev-secrets.env").read_bytes() == secrets
-
-
-def test_a_process_that_is_killed_is_started_again_and_leaves_nothing_behind(dev: Dev) -> None:
-    process = dev.start()
-    dev.groups(process)
-    killed = {name: dev.wait_for_leader(process, name) for name in RUNNING}
-
-    for pid in killed.values():
-        os.kill(pid, signal.SIGKILL)
-
-    for name, pid in killed.items():
-        dev.wait_for_leader(process, name, other_than=pid)
-        assert f"{name} was ended by SIGKILL; it is started again in 0.2 s" in dev.printed()
-    assert not members(set(killed.values()))
-
-
-@pytest.mark.skipif(shutil.which("make") is None and "CI" not in os.environ, reason="make is not installed")
-def test_kill_9_of_make_leaves_nothing_behind(dev: Dev) -> None:
-    makefile = dev.data_directory.with_suffix(".mk")
-    command = [f"'{word}'" for word in COMMAND]
-    makefile.write_text("run:\n\t@exec env HOOKLINE_DEV_PARENT=$$PPID " + " ".join(command) + "\n")
-    assert "exec env HOOKLINE_DEV_PARENT=$$PPID" in (CHECKOUT / "Makefile").read_text()  # as people's own does
-    make = dev.start(["make", "-f", str(makefile), "run"])
-    groups = dev.groups(make)
-
-    make.kill()
-    make.wait()
-
-    wait_until(lambda: not members(groups), timeout_s=STOP_S)
+    assert triggered.returncode == 0, triggered.stderr
+    assert triggered.stdout.startswith("stripe charge.dispute.created: 200")
+    wait_until(lambda: "└─ kept, not sent" in running.printed(), timeout_s=START_S)
+    assert "│ TEST: Dispute opened: $49.00" in running.printed()
+    ledger = LedgerFile(running.data_directory / "ledger.db")
+    wait_until(lambda: ledger.unfinished() == 0, timeout_s=START_S)
+    assert ledger.column("SELECT state FROM effects") == ["kept"]
+    listed = running.cli("events", "list", "--json")
+    (event,) = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert (event["source"], event["type"], event["state"]) == ("stripe", "charge.dispute.created", "done")
+    assert "Traceback" not in running.printed()
 
 
 def test_a_second_one_on_the_same_data_directory_is_refused(running: Dev) -> None:
@@ -226,6 +200,74 @@ def test_a_second_one_on_the_same_data_directory_is_refused(running: Dev) -> Non
     assert f"already running on {running.data_directory} (process {running.pid})" in sentence
 
 
+def test_a_process_that_is_killed_is_started_again_and_ctrl_c_ends_everything(running: Dev) -> None:
+    """The last test of what runs: it ends it."""
+    process = running.last
+    groups = running.groups(process)
+    killed = {name: running.wait_for_leader(process, name) for name in RUNNING}
+
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+
+    for name, pid in killed.items():
+        running.wait_for_leader(process, name, other_than=pid)
+        assert f"{name} was ended by SIGKILL; it is started again in 0.2 s" in running.printed()
+    assert not members(set(killed.values()))
+    groups |= running.groups(process)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(STOP_S) == 0
+    assert not members(groups)
+    assert "Traceback" not in running.printed()
+
+
+@pytest.mark.skipif(shutil.which("make") is None and "CI" not in os.environ, reason="make is not installed")
+def test_kill_9_of_it_or_of_make_leaves_nothing_behind_and_the_next_one_starts_with_what_it_made(
+    dev: Dev, tmp_path: Path
+) -> None:
+    """The next one is given a Redis of its own, which it uses instead of one that it would start."""
+    process = dev.start()
+    groups = dev.groups(process)
+    for name in RUNNING:
+        dev.wait_for_leader(process, name)
+    secrets = (dev.data_directory / "dev-secrets.env").read_bytes()
+
+    process.kill()
+    process.wait()
+
+    wait_until(lambda: not members(groups), timeout_s=STOP_S)
+    own = tmp_path / "own"
+    own.mkdir()
+    valkey = subprocess.Popen(shlex.split(valkey_command(directory=own, socket_path=own / "v.sock")))
+    try:
+        assert asyncio.run(wait_for_socket(own / "v.sock", timeout_s=STOP_S))
+        dev.environ["REDIS_URL"] = f"unix://{own / 'v.sock'}"
+        make = dev.start(["make", "-f", str(makefile_beside(dev)), "run"], embedded=False)
+        groups = dev.groups(make)
+        dev.wait_for_leader(make, "web")
+        assert not dev.leader(make, "valkey")
+        assert (dev.data_directory / "dev-secrets.env").read_bytes() == secrets
+
+        make.kill()
+        make.wait()
+
+        wait_until(lambda: not members(groups), timeout_s=STOP_S)
+    finally:
+        valkey.terminate()
+        valkey.wait()
+
+
+def makefile_beside(dev: Dev) -> Path:
+    """Write a Makefile that runs it as people's own does."""
+    makefile = dev.data_directory.with_suffix(".mk")
+    command = [f"'{word}'" for word in COMMAND]
+    makefile.write_text("run:\n\t@exec env HOOKLINE_DEV_PARENT=$$PPID " + " ".join(command) + "\n")
+    assert "exec env HOOKLINE_DEV_PARENT=$$PPID" in (CHECKOUT / "Makefile").read_text()
+    return makefile
+
+
+@pytest.mark.thorough  # tests/cli/dev/test_preflight.py asks without a process
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
@@ -236,6 +278,7 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert "set PORT" in sentence
 
 
+@pytest.mark.thorough  # tests/cli/dev/test_preflight.py asks without a process
 def test_a_data_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
@@ -247,7 +290,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("variable", "url"),
     [
-        ("REDIS_URL", "redis://:{password}@127.0.0.1:{port}/0"),
+        pytest.param("REDIS_URL", "redis://:{password}@127.0.0.1:{port}/0", marks=pytest.mark.thorough),
         ("DATABASE_URL", "postgresql://hookline:{password}@127.0.0.1:{port}/hookline"),
     ],
 )
@@ -261,25 +304,10 @@ def test_a_url_that_nothing_answers_is_refused_without_its_password(tmp_path: Pa
     assert PASSWORD not in sentence
 
 
+@pytest.mark.thorough  # tests/cli/dev/test_preflight.py asks without a process
 def test_a_secret_that_is_too_short_is_refused(tmp_path: Path) -> None:
     environ = {"HOOKLINE_DATA_DIR": str(tmp_path / "var"), "PORT": str(unused_port())}
 
     sentence = refused(environ | {"STRIPE_WEBHOOK_SECRET": "short"})
 
     assert "STRIPE_WEBHOOK_SECRET" in sentence
-
-
-def test_a_redis_url_that_answers_is_used_and_nothing_is_embedded(dev: Dev, tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.mkdir()
-    valkey = subprocess.Popen(shlex.split(valkey_command(directory=own, socket_path=own / "v.sock")))
-    try:
-        assert asyncio.run(wait_for_socket(own / "v.sock", timeout_s=STOP_S))
-        dev.environ["REDIS_URL"] = f"unix://{own / 'v.sock'}"
-        process = dev.start(embedded=False)
-
-        dev.wait_for_leader(process, "web")
-        assert not dev.leader(process, "valkey")
-    finally:
-        valkey.terminate()
-        valkey.wait()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.dev.waiting import descendants
 from tests.servers.postgresql import PostgresServer
-from tests.system.conftest import MakeService
+from tests.system.conftest import House, run_house
 from tests.system.parcel import Parcel, make_dispute, make_parcel, make_payment
 from tests.system.sender import Load, Sender
 from tests.system.service import OURS, Service
@@ -24,7 +24,7 @@ AT_ONCE_S = 2.0
 # Less than the time in which a commit is hoped for: nobody waited for a server that was not there.
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """A server as production has it: what it has committed is on disk."""
     server = PostgresServer(options={})
@@ -35,16 +35,31 @@ def server() -> Iterator[PostgresServer]:
         server.close()
 
 
+@pytest.fixture(scope="module")
+def house(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A service with its ledger there, for all tests of this file: they know their own events."""
+    place = tmp_path_factory.mktemp("postgresql")
+    yield from run_house(place, {"DATABASE_URL": server.create_database("hookline")})
+
+
 @pytest.fixture
-def service(server: PostgresServer, service_with: MakeService) -> Service:
-    """A service with its ledger there; nothing of it is started yet."""
-    return service_with(environ={"DATABASE_URL": server.create_database("hookline")})
+def service(house: House) -> Service:
+    return house.service
+
+
+@pytest.fixture
+def sender(house: House) -> Sender:
+    return house.sender
+
+
+@pytest.fixture
+def slack(house: House) -> SlackStandIn:
+    return house.slack
 
 
 def test_what_each_source_sends_is_stored_and_told_in_slack(
     service: Service, sender: Sender, slack: SlackStandIn
 ) -> None:
-    service.start()
     parcels = [
         make_dispute(),
         make_parcel("github", "workflow_run.completed"),
@@ -69,10 +84,9 @@ def test_what_each_source_sends_is_stored_and_told_in_slack(
 def test_a_server_that_stops_crashes_and_loses_a_process_under_load_loses_no_event(
     service: Service, server: PostgresServer, sender: Sender, slack: SlackStandIn
 ) -> None:
-    service.start()
     before = _processes(service)
     parcels = _parcels()
-    with sender.load(lambda: next(parcels), at_once=20, pause_s=0.1) as load:
+    with sender.load(lambda: next(parcels), at_once=8, pause_s=0.1) as load:
         load.wait_for_accepted(50)
         for end in (server.stop, server.stop_at_once):
             end()
@@ -98,7 +112,6 @@ def test_a_server_that_stops_crashes_and_loses_a_process_under_load_loses_no_eve
 def test_a_table_that_somebody_locks_costs_refusals_in_time_and_is_used_again_afterwards(
     service: Service, server: PostgresServer, sender: Sender
 ) -> None:
-    service.start("valkey", "web")
     with psycopg.connect(server.url("hookline")) as another:
         another.execute("LOCK TABLE events")
 

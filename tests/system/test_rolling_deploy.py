@@ -82,7 +82,7 @@ def test_two_versions_side_by_side_refuse_nothing_and_leave_each_other_what_is_t
 ) -> None:
     old.start("valkey", "web", "worker", "sweeper")
     steady = Sender(old.url, tmp_path / "steady.jsonl")
-    with steady.load(make_payment, at_once=10, pause_s=0.1) as load:
+    with steady.load(make_payment, at_once=5, pause_s=0.1) as load:
         load.wait_for_accepted(50)
 
         released = release(new)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 EVERYTHING_TWICE = ("web", "web.2", "worker", "worker.2", "sweeper", "sweeper.2")
 DISPUTE_EVERY = 10
-SIMULTANEOUS = 150
+SIMULTANEOUS = 60
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_kill_9_of_one_of_two_web_instances_under_load_loses_no_accepted_event(t
     balancer.start()
     sender, parcels = Sender(balancer.url, tmp_path / "sender.jsonl"), _parcels()
     try:
-        with sender.load(lambda: next(parcels), at_once=30, pause_s=0.05) as load:
+        with sender.load(lambda: next(parcels), at_once=10, pause_s=0.05) as load:
             load.wait_for_accepted(100)
             service["web"].kill()
             load.wait_for_accepted(100)

@@ -1,15 +1,11 @@
 """Slack is slow, busy, broken, away, or not there at all: every alert arrives, and none is sent twice."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from tests.system.conftest import House
 from tests.system.ledger_file import Row
 from tests.system.parcel import make_dispute, make_parcel
 from tests.system.posting import REPEAT, messages_for, post_without_trouble
-from tests.system.sender import Sender
 from tests.system.service import Service
 from tests.system.slack_stand_in import ENGINEERING, FINANCE, Trouble
 
@@ -117,24 +113,3 @@ def test_an_answer_that_does_not_come_is_waited_for_five_seconds_and_taken_for_l
     trouble.release.set()
     service.wait_until_idle(timeout_s=FIRST_STEP_S)
     assert [REPEAT in message for message in messages_for(service, slack, parcel)] == [True]
-
-
-def test_without_a_token_alerts_are_printed_and_kept(tmp_path: Path) -> None:
-    service = Service(tmp_path)
-    sender = Sender(service.url, tmp_path / "sender.jsonl")
-    parcel = make_dispute()
-    try:
-        service.start()
-
-        sender.send(parcel)
-
-        service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
-        effect = only_effect(service, parcel.external_id)
-        assert effect["state"] == "kept"
-        assert json.loads(effect["message"])["text"].startswith("TEST: Dispute opened: $49.00")
-        service.wait_for(lambda: "└─ kept, not sent" in service["worker"].printed())
-        assert "│ TEST: Dispute opened: $49.00" in service["worker"].printed()
-        listed = service.cli("events", "list", "--json")
-        assert json.loads(listed.stdout)["state"] == "done"
-    finally:
-        service.close()

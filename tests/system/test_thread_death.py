@@ -28,17 +28,7 @@ def fatal(event, ctx):
 '''
 
 
-def test_a_worker_that_loses_a_thread_ends_with_status_70(service_with: MakeService, tmp_path: Path) -> None:
-    service = service_with(handlers={"fatal": FATAL})
-    service.start("valkey", "web", "worker")
-
-    Sender(service.url, tmp_path / "sender.jsonl").send(make_payment())
-
-    assert service["worker"].wait_for_end() == SOFTWARE
-    assert "its thread victim died of ZeroDivisionError" in service["worker"].printed()
-
-
-def test_the_supervisor_starts_a_worker_again_that_lost_a_thread(
+def test_a_worker_that_loses_a_thread_ends_with_status_70_and_is_started_again(
     service_with: MakeService, slack: SlackStandIn, tmp_path: Path
 ) -> None:
     service = service_with(handlers={"fatal": FATAL})
@@ -48,6 +38,7 @@ def test_the_supervisor_starts_a_worker_again_that_lost_a_thread(
     sender.send(make_payment())
 
     service[DEV].wait_for_line(f"worker ended with exit status {SOFTWARE}; it is started again", timeout_s=30)
+    assert "its thread victim died of ZeroDivisionError" in service[DEV].printed()
     parcel = make_dispute()
     assert sender.send(parcel).accepted
     took_s = service.wait_for(lambda: service.ledger.is_done(parcel.external_id), timeout_s=60)

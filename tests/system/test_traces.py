@@ -1,9 +1,7 @@
 """Traces: one webhook is one trace, from its request to the alert, through web and worker."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -28,9 +26,10 @@ class Traced:
     sender: Sender
 
 
-@contextmanager
-def traced_in(place: Path) -> Iterator[Traced]:
-    collector = Collector()
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+    """One for all tests of this file; the last of them breaks it."""
+    place, collector = tmp_path_factory.mktemp("traced"), Collector()
     collector.start()
     service = Service(place, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"})
     try:
@@ -39,13 +38,6 @@ def traced_in(place: Path) -> Iterator[Traced]:
     finally:
         service.close()
         collector.stop()
-
-
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
-    """One for the tests of this file that break nothing."""
-    with traced_in(tmp_path_factory.mktemp("traced")) as traced:
-        yield traced
 
 
 def trace_of(traced: Traced, parcel: Parcel) -> dict[str, Seen]:
@@ -123,14 +115,14 @@ def test_no_trace_begins_outside_and_none_holds_what_was_sent(traced: Traced) ->
     assert b"payment_intent" not in told
 
 
-def test_a_collector_in_trouble_slows_and_fails_nothing(tmp_path: Path) -> None:
-    with traced_in(tmp_path) as traced:
-        traced.collector.hangs.set()
-        answers = traced.sender.send_all([make_dispute() for _ in range(20)])
-        traced.collector.stop()
-        answers += traced.sender.send_all([make_dispute() for _ in range(20)])
+def test_a_collector_in_trouble_slows_and_fails_nothing(traced: Traced) -> None:
+    service, collector, sender = traced.service, traced.collector, traced.sender
+    collector.hangs.set()
+    answers = sender.send_all([make_dispute() for _ in range(20)])
+    collector.stop()
+    answers += sender.send_all([make_dispute() for _ in range(20)])
 
-        traced.service.wait_until_idle()
-        assert all(answer.accepted for answer in answers)
-        assert traced.service["web"].stop() < STOPS_IN_S
-        assert traced.service["worker"].stop() < STOPS_IN_S
+    service.wait_until_idle()
+    assert all(answer.accepted for answer in answers)
+    assert service["web"].stop() < STOPS_IN_S
+    assert service["worker"].stop() < STOPS_IN_S

@@ -17,8 +17,8 @@ from tests.system.sender import Sender
 from tests.system.service import Service
 from tests.system.slack_stand_in import SlackStandIn
 
-EVENTS = 150
-KILLS = 3
+EVENTS = 100
+KILLS = 2
 
 FLAKY = '''
 """Fails the first time, so that it is the sweepers who announce it."""

@@ -33,7 +33,7 @@ def test_every_accepted_event_is_handled_though_valkey_is_killed_and_wiped_under
     def make() -> Parcel:
         return make_payment() if next(numbers) % DISPUTE_EVERY else make_dispute()
 
-    with sender.load(make, at_once=8, pause_s=0.02) as load:
+    with sender.load(make, at_once=4, pause_s=0.05) as load:
         for _ in range(WIPES):
             load.wait_for_accepted(BETWEEN_WIPES)
             service[VALKEY].kill()

@@ -80,7 +80,7 @@ def test_web_processes_that_end_in_turn_behind_a_balancer_leave_no_request_unans
     balancer.start()
     sender, parcels = Sender(balancer.url, tmp_path / "sender.jsonl"), _kept_and_fresh()
     try:
-        with sender.load(lambda: next(parcels), at_once=60, pause_s=0.4) as load:
+        with sender.load(lambda: next(parcels), at_once=20, pause_s=0.4) as load:
             for name in ("web", "web.2"):
                 load.wait_for_accepted(100)
                 took_s = service[name].stop(timeout_s=GRACE_S)

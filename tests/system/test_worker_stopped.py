@@ -61,7 +61,10 @@ def start(service: Service) -> None:
     service.start("valkey")
 
 
-@pytest.mark.parametrize(("break_broker", "mend_broker"), [(hang, go_on), (kill, start)], ids=["hung", "gone"])
+@pytest.mark.parametrize(
+    ("break_broker", "mend_broker"),
+    [pytest.param(hang, go_on, id="hung"), pytest.param(kill, start, id="gone", marks=pytest.mark.thorough)],
+)
 def test_sigterm_gives_back_what_hangs_also_while_the_broker_is(
     break_broker: Callable[[Service], None],
     mend_broker: Callable[[Service], None],
@@ -104,7 +107,7 @@ def test_sigterm_gives_back_what_hangs_also_while_the_broker_is(
 def test_workers_that_end_in_turn_under_load_leave_everything_to_the_others(service: Service, sender: Sender) -> None:
     """By SIGTERM of the master, of its children, and of nobody but the master by kill -9."""
     service.start("valkey", "web", "worker", "worker.2", "sweeper")
-    with sender.load(make_payment, at_once=10, pause_s=0.1) as load:
+    with sender.load(make_payment, at_once=5, pause_s=0.1) as load:
         load.wait_for_accepted(50)
         service["worker"].stop(timeout_s=END_S)
         service.start("worker")

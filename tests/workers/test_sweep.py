@@ -113,8 +113,8 @@ def test_what_was_announced_and_never_claimed_is_announced_again_with_growing_pa
 def fill(ledger: Ledger, count: int, **values: object) -> None:
     """Add deliveries like the first one."""
     with ledger.write() as db:
-        template = dict(db.execute(select(deliveries)).mappings().first() or {})
-        event = dict(db.execute(select(events)).mappings().first() or {})
+        template = dict(db.execute(select(deliveries).order_by(deliveries.c.id)).mappings().first() or {})
+        event = dict(db.execute(select(events).order_by(events.c.id)).mappings().first() or {})
         first = (db.execute(select(func.max(events.c.id))).scalar() or 0) + 1
         numbers = range(first, first + count)
         db.execute(insert(events), [event | {"id": number, "dedupe_key": str(number)} for number in numbers])
