@@ -127,6 +127,7 @@ def _check_that_what_a_killed_worker_had_fetched_is_handled_once(
     assert service.ledger.value("SELECT count(*) FROM effects") == len(disputes)
 
 
+@pytest.mark.thorough  # what is embedded when is in tests/config/test_broker_urls.py; test_dev.py sees it used
 def test_hookline_dev_with_a_rabbitmq_url_starts_no_valkey(
     rabbitmq: RabbitmqServer, service_with: MakeService, slack: SlackStandIn
 ) -> None:

@@ -1,12 +1,37 @@
 """The round trip of each source: what is posted, what becomes of it, what is answered."""
 
 import json
+from collections.abc import Iterator
 
-from tests.system.conftest import House
-from tests.system.parcel import make_dispute, make_parcel
+import pytest
+
+from tests.system.conftest import House, run_house
+from tests.system.parcel import Parcel, make_dispute, make_parcel
+from tests.system.sender import Sender
 from tests.system.slack_stand_in import ENGINEERING, FINANCE
 
 SLACK_PATIENCE_S = 3.0
+
+MARA, JON = "U0QKMARA01", "U0QKJON002"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house in which one person may press buttons and ask, and another may not."""
+    yield from run_house(tmp_path_factory.mktemp("house"), {"SLACK_ALLOWED_USERS": MARA})
+
+
+def make_press(action: str, case: str, *, user: str) -> Parcel:
+    """Make what Slack posts when somebody presses a button under a case."""
+    its = {"user.id": user, "actions.0.action_id": action, "actions.0.value": case}
+    return make_parcel("slack", "block_actions", *(f"{name}={value}" for name, value in its.items()))
+
+
+def ask(sender: Sender, text: str, *, user: str) -> str:
+    """Type a command; give the answer, which only that person sees."""
+    answer = sender.send(make_parcel("slack", "slash_command", f"text={text}", f"user_id={user}")).json
+    assert answer["response_type"] == "ephemeral"
+    return str(answer["text"])
 
 
 def test_a_signed_dispute_ends_as_a_row_in_the_book_and_an_alert_in_slack(house: House) -> None:
@@ -112,3 +137,35 @@ def test_a_wrong_signature_is_refused_and_leaves_no_event(house: House) -> None:
 
     assert answer.status == 401
     assert parcel.external_id not in house.service.ledger.external_ids()
+
+
+def test_a_press_changes_the_case_where_everybody_sees_it_and_whoever_may_not_is_told_so_alone(
+    house: House,
+) -> None:
+    service, sender, slack = house.service, house.sender, house.slack
+    told = len(slack.posts)
+    dispute = make_dispute("livemode=true")
+    sender.send(dispute)
+    service.wait_until_idle()
+    (root,) = slack.posts[told:]
+
+    sender.send_all([make_press("acknowledge", root.key, user=MARA), make_press("snooze", root.key, user=JON)])
+    service.wait_until_idle()
+
+    (root, line) = slack.posts[told:]
+    assert f"Acknowledged by <@{MARA}>" in root.says
+    assert (line.thread_ts, line.text) == (root.ts, f"<@{MARA}> has it in hand.")
+    assert [(each["user"], each["channel"]) for each in slack.whispers] == [(JON, "#finance")]
+    assert slack.too_fast == 0
+
+    first = json.loads(dispute.body)["id"]
+    sender.send(make_press("replay", root.key, user=MARA))
+    service.wait_for(lambda: {row["attempts"] for row in service.ledger.deliveries(first)} == {2})
+    service.wait_until_idle()
+    assert [post.key for post in slack.posts[told:] if post.thread_ts is None] == [root.key]
+
+    answer = ask(sender, "disputes", user=MARA)  # tests' money is not counted
+    assert answer.startswith(f"*{service.ledger.value('SELECT count(*) FROM disputes')} open dispute")
+    assert ", $49.00*\n" in answer
+    assert "Disputed: 1 · $49.00" in ask(sender, "payments today", user=MARA)
+    assert ask(sender, "disputes", user=JON).startswith("You may not ask")

@@ -16,7 +16,7 @@ from ledger.tables import effects as effects_table
 from tests.engines import ON_BOTH, SQLITE
 from tests.ledger.making import new_event, store
 from tests.system.slack_stand_in import FINANCE, SlackStandIn, Trouble
-from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, message, plan, show, states
+from tests.workers.planning import ABOUT, FOLD_AT, let_time_pass, message, plan, send_all, show, states
 from workers.send import Sender
 
 MANY = int(os.environ.get("HOOKLINE_STORM", "600"))
@@ -75,7 +75,7 @@ def test_a_channel_gets_one_message_at_a_time_with_a_seconds_rest_between(
 ) -> None:
     store(ledger, new_event())
     plan(ledger, "a", "b", "c")
-    sender.send()
+    send_all(ledger, sender)
     assert [post.key for post in slack.posts] == ["a", "b", "c"]
     called = [call.at for call in slack.calls_of("chat.postMessage")]
     assert all(later - earlier >= line.REST_S for earlier, later in pairwise(called))
@@ -100,14 +100,14 @@ def test_what_reads_otherwise_is_changed_where_it_is_and_its_thread_comes_after_
     store(ledger, new_event())
     plan(ledger, "case/won", parent="case")  # planned first, and it waits
     show(ledger, "case", "opened")
-    sender.send()
+    send_all(ledger, sender)
     (root, reply) = slack.posts
     assert (root.text, reply.thread_ts, reply.text) == ("opened", root.ts, "case/won")
 
     show(ledger, "case", "won")
     show(ledger, "case", "won")
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
 
     assert [(post.text, post.changes) for post in slack.posts] == [("won", 1), ("case/won", 0)]
     assert states(ledger) == {"sent": 2}
@@ -118,11 +118,11 @@ def test_a_message_that_was_deleted_in_slack_is_posted_anew(
 ) -> None:
     store(ledger, new_event())
     show(ledger, "case", "opened")
-    sender.send()
+    send_all(ledger, sender)
     slack.delete(slack.posts[0])
     show(ledger, "case", "won")
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
     assert [post.text for post in slack.posts] == ["won"]
     assert slack.refused.pop()[0] == "message_not_found"
 
@@ -132,13 +132,13 @@ def test_a_change_whose_answer_was_lost_is_made_again_and_is_no_repeat(
 ) -> None:
     store(ledger, new_event())
     show(ledger, "case", "opened")
-    sender.send()
+    send_all(ledger, sender)
     show(ledger, "case", "won")
     let_time_pass(ledger, slack)
     slack.expect(Trouble(takes=True, answers=False))
-    sender.send()
+    send_all(ledger, sender)
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
     (post,) = slack.posts
     assert (post.text, post.changes, "repeat" in post.says) == ("won", 2, False)
     assert states(ledger) == {"sent": 1}
@@ -150,15 +150,15 @@ def test_a_repeat_goes_on_saying_so_when_the_message_changes(
     store(ledger, new_event())
     show(ledger, "case", "opened")
     slack.expect(Trouble(takes=True, visible=False, answers=False))
-    sender.send()
+    send_all(ledger, sender)
     let_time_pass(ledger, slack)
     with ledger.write() as db:
         db.execute(update(effects_table).values(due_at=0))
         db.execute(update(channels).values(channel_id="C0QKFINAN1"))
-    sender.send()
+    send_all(ledger, sender)
     show(ledger, "case", "won")
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
     assert [(post.text, "may be a repeat" in post.says) for post in slack.posts] == [("opened", False), ("won", True)]
 
 
@@ -169,16 +169,16 @@ def test_thousands_of_failed_payments_are_a_handful_of_messages_and_no_fact_is_l
     store(ledger, new_event())
     plan(ledger, "failed/first", about=ABOUT)
     plan_many(ledger, 0, 3, now=time.time())
-    sender.send()
+    send_all(ledger, sender)
     tracemalloc.start()
     for wave in range(4):
         plan_many(ledger, 3 + wave * MANY // 4, MANY // 4 - (3 if wave == 3 else 0), now=time.time())
         let_time_pass(ledger, slack)
         if wave == 0:
             tracemalloc.reset_peak()
-        sender.send()
+        send_all(ledger, sender)
         let_time_pass(ledger, slack)
-        sender.send()
+        send_all(ledger, sender)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -208,7 +208,7 @@ def test_what_is_unlike_is_not_folded_into_it(ledger: Ledger, slack: SlackStandI
     store(ledger, new_event())
     plan_many(ledger, 0, FOLD_AT, now=time.time() - 1)
     plan(ledger, "test", about=About(alike="failed_payment/test", fold_at=FOLD_AT))
-    sender.send()
+    send_all(ledger, sender)
     assert sorted(post.key.partition("/")[0] for post in slack.posts) == ["storm", "storm", "test"]
 
 
@@ -219,7 +219,7 @@ def test_a_case_that_was_told_as_one_of_many_is_told_by_itself_when_it_gets_wors
     plan(ledger, "case/0/later", parent="case/0")
     for number in range(FOLD_AT):
         show(ledger, f"case/{number}", "failing")
-    sender.send()
+    send_all(ledger, sender)
     storm, listed = slack.posts
     assert states(ledger) == {"sent": FOLD_AT + 3}
 
@@ -228,7 +228,7 @@ def test_a_case_that_was_told_as_one_of_many_is_told_by_itself_when_it_gets_wors
     with ledger.write() as db:
         db.execute(update(storms).values(last_at=0))  # the storm is over
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
 
     assert [post.text for post in slack.posts if post not in (storm, listed)] == ["given up"]
 
@@ -247,7 +247,7 @@ def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_
         db.execute(update(storms).values(last_at=0))
         again.retry_events(db, [1], time.time())
     let_time_pass(ledger, slack)
-    sender.send()  # as many wait, so they are folded again, into another message
+    send_all(ledger, sender)  # as many wait, so they are folded again, into another message
     assert [post.key.partition("/")[0] for post in slack.posts] == ["storm", "storm"]
     assert states(ledger) == {"dead": 2, "sent": FOLD_AT + 2}  # the first storm's message, and its list
 
@@ -259,9 +259,9 @@ def test_what_trickles_in_becomes_one_message_as_well_that_counts_on(
     for number in range(FOLD_AT + 3):
         plan(ledger, f"failed/{number}", about=ABOUT)
         let_time_pass(ledger, slack)
-        sender.send()
+        send_all(ledger, sender)
     let_time_pass(ledger, slack)
-    sender.send()
+    send_all(ledger, sender)
     single, (summary, listed) = slack.posts[:FOLD_AT], slack.posts[FOLD_AT:]
     assert [post.key for post in single] == [f"failed/{number}" for number in range(FOLD_AT)]
     assert (summary.text, listed.thread_ts) == ("3 failed payments", summary.ts)
@@ -274,7 +274,7 @@ def test_cases_that_trickle_in_have_a_message_each(ledger: Ledger, slack: SlackS
             db.execute(insert(cases), {**CASE, "key": f"case/{number}"})
         show(ledger, f"case/{number}", "failing")
         let_time_pass(ledger, slack)
-        sender.send()
+        send_all(ledger, sender)
     assert len(slack.posts) == FOLD_AT + 2
     assert not any(post.key.startswith("storm/") for post in slack.posts)
 
@@ -282,5 +282,5 @@ def test_cases_that_trickle_in_have_a_message_each(ledger: Ledger, slack: SlackS
 def test_a_storm_calls_whom_its_alerts_call(ledger: Ledger, slack: SlackStandIn, sender: Sender) -> None:
     store(ledger, new_event())
     plan(ledger, *(f"failed/{number}" for number in range(FOLD_AT)), about=ABOUT, message=message("<!here> Failed"))
-    sender.send()
+    send_all(ledger, sender)
     assert slack.posts[0].text == "<!here> 10 failed payments"

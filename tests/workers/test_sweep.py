@@ -1,13 +1,13 @@
 """The sweeper."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from dramatiq import Message
 from dramatiq.brokers.stub import StubBroker
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import CTE, ColumnElement, Insert, String, Table, cast, func, insert, literal, select, update
 
 from config.metrics import uncounted
 from handlers.router import QUEUES, Handler, Router
@@ -110,16 +110,24 @@ def test_what_was_announced_and_never_claimed_is_announced_again_with_growing_pa
     assert delivery(ledger, one).attempts == 0
 
 
-def fill(ledger: Ledger, count: int, **values: object) -> None:
-    """Add deliveries like the first one."""
+def fill(ledger: Ledger, count: int, **values: Any) -> None:
+    """Add deliveries like the first one, each of an event like its own."""
     with ledger.write() as db:
-        template = dict(db.execute(select(deliveries).order_by(deliveries.c.id)).mappings().first() or {})
-        event = dict(db.execute(select(events).order_by(events.c.id)).mappings().first() or {})
         first = (db.execute(select(func.max(events.c.id))).scalar() or 0) + 1
-        numbers = range(first, first + count)
-        db.execute(insert(events), [event | {"id": number, "dedupe_key": str(number)} for number in numbers])
-        rows = [template | {"id": number, "event_id": number} | values for number in numbers]
-        db.execute(insert(deliveries), rows)
+        numbers = select(literal(first).label("n")).cte("numbers", recursive=True)
+        numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < first + count - 1))
+        copies = {"id": numbers.c.n, "dedupe_key": cast(numbers.c.n, String)}
+        db.execute(_copy_first(events, numbers, copies))
+        given = {name: literal(value, deliveries.c[name].type) for name, value in values.items()}
+        db.execute(_copy_first(deliveries, numbers, {"id": numbers.c.n, "event_id": numbers.c.n, **given}))
+
+
+def _copy_first(table: Table, numbers: CTE, changes: Mapping[str, ColumnElement[Any]]) -> Insert:
+    """Copy the row whose id is 1, once for each number, with changes."""
+    columns = {column.name: changes.get(column.name, column) for column in table.c}
+    return insert(table).from_select(
+        list(columns), select(*columns.values()).join_from(numbers, table, table.c.id == 1)
+    )
 
 
 def test_the_backlog_is_announced_up_to_the_high_water_mark(
