@@ -57,29 +57,45 @@ def test_one_event_at_several_instances_at_the_same_moment_is_one_event(twins: T
     def send(name: str) -> list[Answer]:
         sender = Sender(f"http://127.0.0.1:{service.port_of(name)}", tmp_path / f"{name}.jsonl")
         together.wait()
-        return sender.send_all(copies, at_once=30)
+        return sender.send_all(copies, at_once=15)
 
     with ThreadPoolExecutor(2) as both:
         answers = [answer for each in both.map(send, ["web", "web.2"]) for answer in each]
 
-    assert {answer.status for answer in answers} == {200}
-    firsts = Counter(answer.external_id for answer in answers if answer.json["status"] == "accepted")
-    assert firsts == dict.fromkeys((parcel.external_id for parcel in parcels), 1)
-    assert sorted(service.ledger.column("SELECT external_id FROM events")) == sorted(firsts)
-    assert len({answer.json["event"] for answer in answers}) == SIMULTANEOUS
+    taken = [answer for answer in answers if answer.status == 200]
+    refused = {answer.external_id for answer in answers if answer.status == 503}  # by a machine that is too busy
+    assert {answer.status for answer in answers} <= {200, 503}
+    firsts = Counter(answer.external_id for answer in taken if answer.json["status"] == "accepted")
+    assert set(firsts.values()) == {1}
+    assert {parcel.external_id for parcel in parcels} - refused <= firsts.keys()
+    assert len({(answer.external_id, answer.json["event"]) for answer in taken}) == len(
+        {answer.external_id for answer in taken}
+    )
+    again = [parcel for parcel in parcels if parcel.external_id in refused]
+    assert all(answer.accepted for answer in Sender(service.url, tmp_path / "again.jsonl").send_all(again, at_once=4))
+    ids = sorted(parcel.external_id for parcel in parcels)
+    assert sorted(service.ledger.column("SELECT external_id FROM events")) == ids
     service.wait_until_idle(timeout_s=60)
     _each_was_done_once(twins)
     alerts = service.ledger.column("SELECT key FROM effects WHERE key NOT LIKE 'storm/%'")
     assert len(alerts) == SIMULTANEOUS // DISPUTE_EVERY
 
 
-def test_kill_9_of_one_of_two_web_instances_under_load_loses_no_accepted_event(twins: Twins, tmp_path: Path) -> None:
+def test_kill_9_of_one_of_two_web_instances_under_load_loses_no_2xx_and_what_is_sent_again_counts_once(
+    twins: Twins, tmp_path: Path
+) -> None:
     service = twins.service
     balancer = Balancer([service.port_of("web"), service.port_of("web.2")])
     balancer.start()
     sender, parcels = Sender(balancer.url, tmp_path / "sender.jsonl"), _parcels()
+    sent: list[Parcel] = []
+
+    def make() -> Parcel:
+        sent.append(next(parcels))
+        return sent[-1]
+
     try:
-        with sender.load(lambda: next(parcels), at_once=10, pause_s=0.05) as load:
+        with sender.load(make, at_once=10, pause_s=0.05) as load:
             load.wait_for_accepted(100)
             service["web"].kill()
             load.wait_for_accepted(100)
@@ -95,6 +111,12 @@ def test_kill_9_of_one_of_two_web_instances_under_load_loses_no_accepted_event(t
     stored = service.ledger.column("SELECT external_id FROM events")
     assert accepted <= set(stored)
     assert len(stored) == len(set(stored))
+    again = Sender(service.url, tmp_path / "again.jsonl").send_all(sent, at_once=10)
+    assert {answer.status for answer in again} == {200}
+    duplicates = {answer.external_id for answer in again if answer.json["status"] == "duplicate"}
+    assert duplicates == attempted & set(stored)
+    assert attempted <= service.ledger.external_ids()
+    assert service.ledger.is_sound()
     service.wait_until_idle(timeout_s=60)
     _each_was_done_once(twins)
     assert _instances("event accepted", service.logs()["web"]).isdisjoint(

@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from tests.system.parcel import Parcel, make_dispute, make_payment
 from tests.system.posting import check_told_once
 from tests.system.sender import Sender
@@ -18,6 +20,7 @@ BETWEEN_KILLS = 60
 DISPUTE_EVERY = 10
 
 
+@pytest.mark.thorough  # test_several_instances.py kills one of two and sends everything again; `make faults` kills both
 def test_kill_9_of_the_web_process_under_load_loses_no_2xx(
     service: Service, sender: Sender, slack: SlackStandIn
 ) -> None:
