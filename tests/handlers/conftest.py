@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, StaticPool, create_engine, make_url
 
+import handlers.payments.indexes  # noqa: F401  # all tables and indexes are part of the metadata
 from config.database import make_engine
 from handlers.router import Router, load_router
 from ledger.tables import metadata

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, inspect, text
 
-import handlers.payments.tables  # noqa: F401  # the book's tables are part of the metadata
+import handlers.payments.indexes  # noqa: F401  # the book's tables and all partial indexes are part of the metadata
 from config.database import make_engine
 from config.settings import CHECKOUT
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable
