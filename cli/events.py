@@ -24,8 +24,6 @@ from cli.options import (
     Until,
 )
 from cli.remote.api import is_remote, open_api
-from cli.remote.looking import get_event as get_remote_event
-from cli.remote.looking import tail as tail_remote
 from cli.show import Column, View, long_time, print_json, write_bytes
 from cli.tail import print_events, tail
 from ledger.event import EventState
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
     from ledger.views import Position
 
-# ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
+# ruff: noqa: PLC0415  # SQLAlchemy, and what asks a service elsewhere, are imported by those who need them; see ledger_door
 
 COLUMNS = (
     Column("id"),
@@ -142,6 +140,8 @@ def get_event(
         raise typer.BadParameter("--raw and --json exclude each other")
     view: View | None
     if is_remote(os.environ):
+        from cli.remote.looking import get_event as get_remote_event
+
         view, body = get_remote_event(open_api(os.environ), event, with_body=raw or not as_json)
         if raw and body is None and not view["payload_pruned_at"]:
             raise NotDone("this needs a token with the scope payload")
@@ -187,6 +187,8 @@ def tail_events(
 
     wanted = Filter(source=source, type=type_, handler=handler, account=account, since=since)
     if is_remote(os.environ):
+        from cli.remote.looking import tail as tail_remote
+
         tail_remote(open_api(os.environ), wanted, print_json if as_json else print_events)
         return
     with open_ledger(os.environ) as ledger:

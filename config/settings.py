@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from config.brokers.url import parse_rabbitmq_url, parse_redis_url
 from config.errors import InvalidSettings
@@ -31,10 +30,14 @@ UNIX_SOCKET_PATH_MAX = 100
 # The kernel keeps a socket's path in 108 bytes (104 on macOS).
 
 
-class Settings(BaseSettings):
-    """The settings of one process. Build it with :func:`load_settings`."""
+class Settings(BaseModel):
+    """The settings of one process. Build it with :func:`load_settings`, which reads all that it reads.
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    A plain model, and not one that looks into the process's environment by itself: a test's environment is the whole
+    environment, and what else could be looked into takes a tenth of a second to import.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     database_url: str | None = None
     database_lock_timeout_s: float = Field(default=2, gt=0)
@@ -61,18 +64,6 @@ class Settings(BaseSettings):
     hookline_dev: bool = False
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read only what `load_settings` hands in, so that a test's environment is the whole environment."""
-        return (init_settings,)
 
     @field_validator("slack_api_url")
     @classmethod

@@ -42,16 +42,12 @@ def upgrade(engine: Engine) -> None:
         LedgerUnavailable: the database does not answer, cannot be written, or is in use. Nothing was changed.
 
     """
-    from alembic import command  # noqa: PLC0415
-
-    config = make_config()
     ledger = Ledger(engine)
     try:
         with ledger.write() as connection:
             _take_turn(connection)
-            if not _is_ahead(connection):
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if _compare(connection) in (Migrations.NONE, Migrations.BEHIND):
+                _run_missing(connection)
     except LedgerUnavailable as error:
         raise LedgerUnavailable(f"nothing was migrated: {error}") from error
     except DBAPIError as error:
@@ -68,8 +64,7 @@ def check_migrated(engine: Engine) -> None:
 
     """
     try:
-        with engine.connect() as connection:
-            ready = _is_ahead(connection) or max(known_revisions()) in _revisions(connection)
+        ready = migrations(engine) in (Migrations.CURRENT, Migrations.AHEAD)
     except DBAPIError as error:
         raise LedgerNotMigrated(f"the ledger does not answer: {error.orig}") from error
     if not ready:
@@ -95,12 +90,24 @@ def _take_turn(connection: Connection) -> None:
 def migrations(engine: Engine) -> Migrations:
     """Compare the ledger's tables with this program's. Raises DBAPIError when the database does not answer."""
     with engine.connect() as connection:
-        if _is_ahead(connection):
-            return Migrations.AHEAD
-        found = _revisions(connection)
+        return _compare(connection)
+
+
+def _compare(connection: Connection) -> Migrations:
+    found, known = _revisions(connection), known_revisions()
+    if found - known:  # during a deploy, old and new programs run side by side
+        return Migrations.AHEAD
     if not found:
         return Migrations.NONE
-    return Migrations.CURRENT if max(known_revisions()) in found else Migrations.BEHIND
+    return Migrations.CURRENT if max(known) in found else Migrations.BEHIND
+
+
+def _run_missing(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415
+
+    config = make_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def known_revisions() -> set[str]:
@@ -112,11 +119,6 @@ def _revisions(connection: Connection) -> set[str]:
     if not inspect(connection).has_table("alembic_version"):
         return set()
     return set(connection.execute(select(column("version_num")).select_from(table("alembic_version"))).scalars())
-
-
-def _is_ahead(connection: Connection) -> bool:
-    """Say whether a newer program has migrated this ledger: during a deploy, old and new run side by side."""
-    return bool(_revisions(connection) - known_revisions())
 
 
 def make_config() -> "Config":

@@ -4,11 +4,12 @@ SQLAlchemy looks a statement up, binds its values and makes a result of its rows
 as long as SQLite does with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, CursorResult, Dialect, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 
@@ -19,8 +20,8 @@ class Prepared:
     Lists (`IN` with an expanding parameter) are not for this.
     """
 
-    def __init__(self, statement: Executable | Mapping[str, Executable]) -> None:
-        """Take a statement, or one for each database (by SQLAlchemy's names of them) where they say it differently."""
+    def __init__(self, statement: Executable | Callable[[str], Executable]) -> None:
+        """Take a statement, or what makes it for a database (by SQLAlchemy's name) where they say it differently."""
         self._statement = statement
         self._words: dict[tuple[str, tuple[str, ...]], _Words] = {}
 
@@ -41,16 +42,23 @@ class Prepared:
         return db.exec_driver_sql(words.text, tuple([known[name] for name in words.positions]))
 
     def _statement_for(self, dialect: Dialect) -> Executable:
-        return self._statement[dialect.name] if isinstance(self._statement, Mapping) else self._statement
+        return self._statement if isinstance(self._statement, Executable) else self._statement(dialect.name)
 
 
 def insert_unless_known(table: Table, *returning: Column[Any]) -> Prepared:
     """Prepare an INSERT of one row that leaves existing rows as they are, whatever unique key they share with it."""
-    made = {}
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql)):
-        statement: Any = dialect.insert(table).on_conflict_do_nothing()
-        made[name] = statement.returning(*returning) if returning else statement
-    return Prepared(made)
+    return Prepared(partial(unless_known, table=table, returning=returning))
+
+
+@cache
+def unless_known(dialect_name: str, table: Table, returning: tuple[Column[Any], ...]) -> Any:  # noqa: ANN401  # two unrelated Insert classes
+    """Make an INSERT that leaves existing rows as they are, in one database's words; once, for it takes a while.
+
+    The words of a database come with all of its drivers: those of the other one are not imported.
+    """
+    dialect = import_module(f"sqlalchemy.dialects.{dialect_name}")
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return statement.returning(*returning) if returning else statement
 
 
 class _Words(NamedTuple):

@@ -6,17 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import Column, Connection, CursorResult, Dialect, Engine, Executable, Select, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
-from ledger.prepared import Prepared
+from ledger.prepared import Prepared, unless_known
 
 INSIST_PAUSE_S = 0.5
 
@@ -222,14 +220,7 @@ def insert_or_ignore(db: Connection | Transaction, table: Table, *returning: Col
 
     Each is made once: to put one together takes longer than to run it.
     """
-    return _insert_or_ignore(db.dialect.name, table, returning)
-
-
-@cache
-def _insert_or_ignore(dialect_name: str, table: Table, returning: tuple[Column[Any], ...]) -> Any:  # noqa: ANN401  # ditto
-    dialect = sqlite if dialect_name == "sqlite" else postgresql
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return statement.returning(*returning) if returning else statement
+    return unless_known(db.dialect.name, table, returning)
 
 
 def free(rows: Select[*Columns]) -> Select[*Columns]:

@@ -1,6 +1,7 @@
 """The ledger's tables. Times are Unix seconds (UTC) as floats; states are the values of `ledger.event`.
 
-The migrations in `ledger/migrations` make these tables; a test proves that the two agree.
+The migrations in `ledger/migrations` make these tables; a test proves that the two agree. The partial indexes are in
+`ledger.indexes`.
 """
 
 from sqlalchemy import (
@@ -17,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     text,
 )
@@ -53,11 +53,6 @@ OPEN = text("state = 'open'")
 FLAWED = text("flaw IS NOT NULL")
 
 
-def _partial(name: str, *columns: str, where: TextClause) -> Index:
-    """Index only the rows that are still to do: it stays small however long the history grows."""
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
-
-
 def _one_of(states: type[DeliveryState] | type[EffectState]) -> CheckConstraint:
     quoted = ", ".join(f"'{state}'" for state in states)
     return CheckConstraint(f"state IN ({quoted})", name="state")
@@ -86,7 +81,6 @@ events = Table(
     Index("ix_events_external_id", "external_id"),
     # The order of the lists, with what most filters are about: a search in vain reads a small part of what events take.
     Index("ix_events_newest", "received_at", "id", "source", "type", "account"),
-    _partial("ix_events_flawed", "id", where=FLAWED),
 )
 
 deliveries = Table(
@@ -114,10 +108,6 @@ deliveries = Table(
     Column("again", Boolean),  # that replay does effects again that are recorded already
     UniqueConstraint("event_id", "handler"),
     _one_of(DeliveryState),
-    _partial("ix_deliveries_waiting", "queue", "due_at", where=WAITING),
-    _partial("ix_deliveries_queued", "overdue_at", "queue", where=QUEUED),
-    _partial("ix_deliveries_running", "token", where=RUNNING),
-    _partial("ix_deliveries_dead", "handler", where=DEAD),
 )
 
 replays = Table(
@@ -210,12 +200,6 @@ effects = Table(
     _one_of(EffectState),
     Index("ix_effects_event_id", "event_id"),
     Index("ix_effects_delivery_id", "delivery_id"),
-    _partial("ix_effects_due", "due_at", where=DUE),
-    _partial("ix_effects_sending", "token", where=SENDING),
-    _partial("ix_effects_dead", "id", where=DEAD),
-    _partial("ix_effects_line", "channel", "due_at", where=LINE),
-    _partial("ix_effects_folded_into", "folded_into", where=FOLDED),
-    _partial("ix_effects_parent", "parent", where=IN_A_THREAD),
 )
 
 past_effects = Table(
@@ -270,7 +254,6 @@ cases = Table(
     Column("acknowledged_at", Float),
     Column("snoozed_until", Float),
     Column("reminded_of", Float),  # the deadline that was reminded of
-    _partial("ix_cases_open", "kind", where=OPEN),
 )
 
 alarms = Table(

@@ -132,6 +132,8 @@ class Provider:
             raises Rejected.
         read: a verified request → Incoming or Handshake; never raises for what its body or headers hold.
         reply: what a 200 says.
+        prepare: imports what `verify` needs, where that takes long. Whoever receives calls it at the start, so that the
+            first request does not wait for it; whoever wants to know only which providers there are does not.
 
     """
 
@@ -144,6 +146,7 @@ class Provider:
     verify: Verify
     read: Read
     reply: Reply = Reply.RECEIPT
+    prepare: Callable[[], object] = lambda: None
 
 
 # What every provider's verify() is made of.

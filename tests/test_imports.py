@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from config.settings import CHECKOUT
+from config.database import make_engine
+from config.settings import CHECKOUT, load_settings
+from ledger.migrate import upgrade
 
 FOLDERS = ("receivers", "handlers", "workers", "ledger", "config", "cli")
 
@@ -34,6 +36,26 @@ import dramatiq.broker
 assert dramatiq.broker.global_broker is None, "somebody set the global broker"
 """
 
+NOT_FOR_LOOKING = (
+    "alembic dramatiq fastapi httpx opentelemetry pika prometheus_client psycopg redis rich slack_sdk "
+    "sqlalchemy.dialects.postgresql starlette stripe structlog uvicorn"
+)
+
+LOOKS = ("events list", "events get 1", "deliveries list", "requests list", "stats", "payments list", "replays list")
+
+LOOKING = f"""
+import sys
+from cli.main import main
+for look in {LOOKS!r}:
+    sys.argv = ["hookline", *look.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code in (0, None) or look == "events get 1", look
+    needless = sorted(set({NOT_FOR_LOOKING!r}.split()) & set(sys.modules))
+    assert not needless, f"{{look}} imported {{needless}}"
+"""
+
 
 def test_there_are_modules_to_import() -> None:
     assert {"receivers.app", "workers.main", "workers.sweep", "cli.main", "ledger.store"} <= set(MODULES)
@@ -51,3 +73,19 @@ def test_importing_every_module_with_an_empty_environment_does_nothing(tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_only_looks_at_the_ledger_imports_nothing_that_serves_sends_or_migrates(tmp_path: Path) -> None:
+    """So it starts in half of the time, and answers within 0.3 s on a ledger of a million events."""
+    environ = {"HOOKLINE_DATA_DIR": str(tmp_path)}
+    engine = make_engine(load_settings(environ))
+    upgrade(engine)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKING],
+        env={"PYTHONPATH": str(CHECKOUT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -2,10 +2,10 @@
 
 Ids are only unique within an account and a mode, so both are part of every key; `account` is '' for our own.
 Amounts are in the smallest unit of the currency beside them. The `version_` columns order the events of one
-object, see `handlers.payments.book`.
+object, see `handlers.payments.book`. The partial indexes are in `handlers.payments.indexes`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from ledger.tables import NAME_CHARS, metadata
 
@@ -25,11 +25,6 @@ def _version() -> tuple[Column[int], Column[int], Column[int], Column[str]]:
         Column("version_rank", Integer, nullable=False),
         Column("version_event", String(NAME_CHARS), nullable=False),
     )
-
-
-def _where_known(table: str, column: str) -> Index:
-    known = text(f"{column} IS NOT NULL")
-    return Index(f"ix_{table}_{column}", column, sqlite_where=known, postgresql_where=known)
 
 
 payments = Table(
@@ -107,7 +102,6 @@ objects = Table(
     Column("trace", Text, nullable=False),  # a JSON object: which version each kept fact is of, and when states began
     *_version(),
     Index("ix_objects_reached_at", "reached_at"),
-    *(_where_known("objects", name) for name in (*LINKS, "customer")),
 )
 
 history = Table(

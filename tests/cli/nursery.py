@@ -33,6 +33,10 @@ def serve(path: str) -> None:
     """Fork for everyone who connects. Returns in a forked process, which is then to run the command."""
     for name in NEEDED.split():
         __import__(name)
+    from cli.commands import PLACES  # noqa: PLC0415  # see above
+
+    for place in PLACES.values():
+        __import__(place.partition(":")[0])
     gc.freeze()  # what is never looked at again is never copied
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.new")

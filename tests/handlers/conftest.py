@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, StaticPool, create_engine, make_url
 
+import handlers.payments.indexes
+import ledger.indexes
 from config.database import make_engine
 from handlers.router import Router, load_router
 from ledger.tables import metadata
@@ -21,6 +23,8 @@ def router() -> Router:
 
 @pytest.fixture(scope="session", params=[SQLITE, POSTGRESQL])
 def engine(request: pytest.FixtureRequest, router: Router) -> Iterator[Engine]:  # noqa: ARG001  # imports the tables
+    ledger.indexes.add_partial_indexes()
+    handlers.payments.indexes.add_partial_indexes()
     if request.param == SQLITE:
         engine = create_engine("sqlite://", poolclass=StaticPool)
         metadata.create_all(engine)

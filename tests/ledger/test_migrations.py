@@ -12,7 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, inspect, text
 
-import handlers.payments.tables  # noqa: F401  # the book's tables are part of the metadata
+import handlers.payments.indexes  # the book's tables are part of the metadata
+import ledger.indexes
 from config.database import make_engine
 from config.settings import CHECKOUT
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable
@@ -22,6 +23,9 @@ from tests.engines import ON_POSTGRESQL, ON_SQLITE
 from tests.ledger.making import migrate, settings_for
 
 SEVERAL = 3
+
+ledger.indexes.add_partial_indexes()
+handlers.payments.indexes.add_partial_indexes()
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""The indexes of the book that hold only the rows in which something is known; see `ledger.indexes`."""
+
+from functools import cache
+
+from sqlalchemy import text
+
+from handlers.payments.tables import LINKS, objects
+from ledger.indexes import partial
+
+
+@cache
+def add_partial_indexes() -> None:
+    """Add them to the tables; once a process."""
+    for name in (*LINKS, "customer"):
+        partial(f"ix_objects_{name}", objects.c[name], where=text(f"{name} IS NOT NULL"))
