@@ -6,20 +6,19 @@ from typing import cast
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from config.database import make_engine
 from ledger.store import Ledger
+from tests import examples
+from tests.cli.shell import open_nursery
 from tests.engines import POSTGRESQL, SQLITE
-from tests.ledger.making import migrate, settings_for
+from tests.ledger.making import lay_out, migrate, settings_for
 from tests.servers.postgresql import PostgresServer
 
 TESTS = Path(__file__).parent
 
-# No time limits: a busy machine is not a wrong result.
-settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("hookline")
+examples.register()
 
 
 SLOWEST_FIRST = (
@@ -94,9 +93,9 @@ def ledger_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) ->
         server, url = request.getfixturevalue("postgresql"), request.getfixturevalue("migrated_url")
         server.empty_database(url.database)
         return cast("URL", url)
-    url = URL.create(SQLITE, database=str(tmp_path / "ledger.db"))
-    migrate(url)
-    return url
+    path = tmp_path / "ledger.db"
+    lay_out(path)
+    return URL.create(SQLITE, database=str(path))
 
 
 @pytest.fixture
@@ -116,6 +115,13 @@ def ledger(ledger_url: URL) -> Iterator[Ledger]:
     ledger = Ledger(make_engine(settings_for(ledger_url)))
     yield ledger
     ledger.close()
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Path]:
+    """The socket of the process that commands, and web processes, are forked from."""
+    with open_nursery() as socket:
+        yield socket
 
 
 @pytest.fixture

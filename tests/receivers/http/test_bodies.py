@@ -95,14 +95,14 @@ def test_one_byte_more_is_refused_however_well_it_is_signed(server: Server, path
 
 
 @measures_memory
-def test_a_flood_of_bodies_that_are_too_large_costs_no_more_memory_than_the_budget(own_server: Server) -> None:
-    before = own_server.forget_peak_memory()
+def test_a_flood_of_bodies_that_are_too_large_costs_no_more_memory_than_the_budget(server: Server) -> None:
+    before = server.forget_peak_memory()
     flood = unsigned("/webhooks/github", ("transfer-encoding", "chunked")) + CHUNK * 480
     with ThreadPoolExecutor(30) as pool:
-        statuses = set(pool.map(lambda _: try_exchange(own_server, flood), range(40)))
+        statuses = set(pool.map(lambda _: try_exchange(server, flood), range(40)))
     assert statuses <= {408, 413, 503}
-    assert own_server.post(webhook("/webhooks/stripe")).status_code == 200
-    assert own_server.peak_memory_bytes() - before < 2 * 128 * MIB  # it was sent 1.2 GB
+    assert server.post(webhook("/webhooks/stripe")).status_code == 200
+    assert server.peak_memory_bytes() - before < 2 * 128 * MIB  # it was sent 1.2 GB
 
 
 @measures_memory
@@ -148,11 +148,11 @@ def test_bodies_that_hang_do_not_shut_out_others_and_give_their_room_back_when_t
 
 
 def test_a_sender_that_hangs_up_in_the_middle_is_noted_and_costs_nothing(own_server: Server) -> None:
-    for _ in range(20):  # 480 MiB, were they not given back
+    for _ in range(8):  # 192 MiB, were they not given back, and there is room for 128
         hanging(own_server, "/webhooks/github", announced=25 * MIB, sent=24 * MIB).close()
     large = webhook("/webhooks/github", _padded("/webhooks/github", 25 * MIB))
     until_accepted(own_server, large)
-    wait_until(lambda: own_server.count("requests") >= 20, timeout_s=ANSWER_S)
+    wait_until(lambda: own_server.count("requests") >= 8, timeout_s=ANSWER_S)
     reasons = {row["reason"] for row in own_server.rows("SELECT reason FROM requests")}
     assert reasons <= {"body_cut_off", "too_many_bodies", "body_too_slow"}
 
