@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 from config.database import make_engine
 from ledger.store import Ledger
-from tests import examples
 from tests.cli.shell import open_nursery
 from tests.engines import POSTGRESQL, SQLITE
 from tests.ledger.making import lay_out, migrate, settings_for
@@ -18,7 +18,11 @@ from tests.servers.postgresql import PostgresServer
 
 TESTS = Path(__file__).parent
 
-examples.register()
+# No time limits: a busy machine is not a wrong result.
+settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("thorough", settings.get_profile("hookline"), max_examples=300)
+settings.load_profile("hookline")
+# `make test-all` asks for the other one.
 
 
 SLOWEST_FIRST = (

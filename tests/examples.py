@@ -1,25 +1,14 @@
-"""How many examples a property is tried with: few, or ten times as many with `--hypothesis-profile=thorough`."""
+"""How often a property is tried whose examples are dearer than most: seldom, and more often in a thorough run."""
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-FEW = 40
-# Where an example takes a millisecond and a property says nothing else.
-
-THOROUGHLY = 10
-
-
-def register() -> None:
-    """Register both profiles, and load the one with few."""
-    # No time limits: a busy machine is not a wrong result.
-    quiet: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-    settings.register_profile("hookline", max_examples=FEW, **quiet)
-    settings.register_profile("thorough", max_examples=FEW * THOROUGHLY, **quiet)
-    settings.load_profile("hookline")
+THOROUGHLY = 6
+# As many times more examples have those, too, that do not say how many.
 
 
 def examples(few: int, **others: Any) -> settings:
-    """Give the settings of a property whose examples are dearer than most."""
-    profile = settings.get_current_profile_name()
-    return settings(max_examples=few * (THOROUGHLY if profile == "thorough" else 1), **others)
+    """Give a property's settings; `make test-all` chooses the profile `thorough`."""
+    thorough = settings.get_current_profile_name() == "thorough"
+    return settings(max_examples=few * THOROUGHLY if thorough else few, **others)
