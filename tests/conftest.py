@@ -11,8 +11,9 @@ from sqlalchemy import URL, make_url
 
 from config.database import make_engine
 from ledger.store import Ledger
+from tests.cli.shell import open_nursery
 from tests.engines import POSTGRESQL, SQLITE
-from tests.ledger.making import migrate, settings_for
+from tests.ledger.making import lay_out, migrate, settings_for
 from tests.servers.postgresql import PostgresServer
 
 TESTS = Path(__file__).parent
@@ -98,9 +99,9 @@ def ledger_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) ->
         server, url = request.getfixturevalue("postgresql"), request.getfixturevalue("migrated_url")
         server.empty_database(url.database)
         return cast("URL", url)
-    url = URL.create(SQLITE, database=str(tmp_path / "ledger.db"))
-    migrate(url)
-    return url
+    path = tmp_path / "ledger.db"
+    lay_out(path)
+    return URL.create(SQLITE, database=str(path))
 
 
 @pytest.fixture
@@ -120,6 +121,13 @@ def ledger(ledger_url: URL) -> Iterator[Ledger]:
     ledger = Ledger(make_engine(settings_for(ledger_url)))
     yield ledger
     ledger.close()
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Path]:
+    """The socket of the process that commands, and web processes, are forked from."""
+    with open_nursery() as socket:
+        yield socket
 
 
 @pytest.fixture

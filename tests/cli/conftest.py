@@ -1,12 +1,11 @@
 """A shell whose `hookline` has a real, migrated ledger."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.shell import Shell, open_nursery
+from tests.cli.shell import Shell
 from tests.engines import SQLITE
 
 
@@ -15,13 +14,6 @@ def database(request: pytest.FixtureRequest) -> str:
     """SQLite, because each of these tests starts processes; those in which the database matters say ON_BOTH."""
     kind: str = request.param
     return kind
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Path]:
-    """The socket of the process that all commands are forked from."""
-    with open_nursery() as socket:
-        yield socket
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
-"""Runs `hookline` a hundred times without starting Python a hundred times: a process that has imported it is forked.
+"""Runs a program a hundred times without starting Python a hundred times: a process that has imported it is forked.
 
-Half a second of processor time is what the interpreter and the imports take, for every command of every test. What is
-forked is a process of its own, with the arguments, the environment, the directory and the streams of a small program
-that stands for it: that one passes signals on, and ends as it ends. Tests of the whole system start the command as
-people do.
+Half a second of processor time is what the interpreter and the imports take for `hookline`, and more than a second for
+the web process. What is forked is a process of its own, with the arguments, the environment, the directory and the
+streams of whoever asks, or of a small program that stands for it: that one passes signals on, and ends as it ends.
+Tests of the whole system start the programs as people do.
 
-    python nursery.py serve SOCKET          the nursery: listens there
-    python nursery.py hookline SOCKET …     `hookline …`
+    python nursery.py serve SOCKET              the nursery: listens there
+    python nursery.py run SOCKET hookline …     `hookline …`
+    python nursery.py run SOCKET uvicorn …      `uvicorn …`, the web process
 """
 
+import atexit
 import gc
 import marshal
 import os
@@ -16,22 +18,29 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 # Nothing that takes time may be imported up here: the small program is started for every command.
 
 STREAMS = (0, 1, 2)
 
+PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+
+Asked = tuple[list[str], str, dict[str, str]]
+# What is to run: its words, its directory and its environment.
+
+PACKAGES = ("cli", "handlers", "ledger", "receivers")
+
 NEEDED = (
-    "alembic.command cli.doctor.command cli.main httpx ledger.migrate psycopg rich.console "
-    "sqlalchemy.dialects.postgresql.psycopg sqlalchemy.dialects.sqlite.pysqlite"
+    "alembic.command babel.dates httpx markdown_it psycopg rich.console rich.markdown rich.table slack_sdk "
+    "sqlalchemy.dialects.postgresql.psycopg sqlalchemy.dialects.sqlite.pysqlite uvicorn.lifespan.on uvicorn.main uvloop"
 )
-# What the commands import when they need it. Whether they do is seen where they are started as people start them.
+# What the programs import when they need it. Whether they do is seen where they are started as people start them.
 
 
 def serve(path: str) -> None:
     """Fork for everyone who connects. Returns in a forked process, which is then to run the command."""
-    for name in NEEDED.split():
+    for name in (*NEEDED.split(), *_own_modules()):
         __import__(name)
     from cli.commands import PLACES  # noqa: PLC0415  # see above
 
@@ -52,16 +61,27 @@ def serve(path: str) -> None:
     _attend(connection)
 
 
+def _own_modules() -> list[str]:
+    from config.settings import CHECKOUT  # noqa: PLC0415  # see above
+
+    files = [path.relative_to(CHECKOUT) for each in PACKAGES for path in sorted((CHECKOUT / each).rglob("*.py"))]
+    return [
+        ".".join(file.with_suffix("").parts)
+        for file in files
+        if file.name not in ("__init__.py", "__main__.py") and "migrations" not in file.parts
+    ]
+
+
 def _attend(connection: socket.socket) -> None:
     """Fork once more, for the command; tell how it ended, or end it when nobody wants to know any more."""
     _, streams, _, _ = socket.recv_fds(connection, 1, len(STREAMS))
-    with connection.makefile("rb") as asked:
-        words, directory, environ = marshal.load(asked)  # noqa: S302  # from the small program below
+    with connection.makefile("rb") as sent:
+        asked: Asked = marshal.load(sent)  # noqa: S302  # from `order` below
     has_ended, lives = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(has_ended)
-        _become(words, directory, environ, streams)
+        _become(asked, streams)
         return
     for descriptor in (lives, *streams):
         os.close(descriptor)
@@ -75,42 +95,77 @@ def _attend(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _become(words: Sequence[str], directory: str, environ: Mapping[str, str], streams: Sequence[int]) -> None:
+def _become(asked: Asked, streams: Sequence[int]) -> None:
     for stream, number in zip(streams, STREAMS, strict=True):
         os.dup2(stream, number)
         os.close(stream)
+    words, directory, environ = asked
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environ)
-    sys.argv = ["hookline", *words]
+    sys.argv = words
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
 
 
-def stand_for_hookline(path: str, words: Sequence[str]) -> int:
-    """Have `hookline …` run with all that is this process's; give its exit status, negative for a signal."""
+def order(connection: socket.socket, path: str | os.PathLike[str], asked: Asked, streams: Sequence[int]) -> None:
+    """Have a program run on these streams. What is answered is a line with its pid, and one with how it ended."""
+    connection.connect(os.fspath(path))
+    socket.send_fds(connection, [b"."], streams)
+    connection.sendall(marshal.dumps(asked))
+
+
+def how_it_ended(connection: socket.socket) -> int:
+    """Wait for the end of what was ordered; give its exit status, negative for a signal."""
+    with connection.makefile("rb") as answers:
+        return int(answers.readlines()[-1])
+
+
+def stand_for(path: str, words: Sequence[str]) -> int:
+    """Have a program run with all that is this process's; give its exit status, negative for a signal."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        socket.send_fds(connection, [b"."], STREAMS)
-        connection.sendall(marshal.dumps((list(words), os.getcwd(), dict(os.environ))))  # noqa: PTH109  # no pathlib
+        order(connection, path, (list(words), os.getcwd(), dict(os.environ)), STREAMS)  # noqa: PTH109  # no pathlib
         with connection.makefile("rb") as answers:
             pid = int(answers.readline())
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in PASSED_ON:
                 signal.signal(number, lambda number, _: os.kill(pid, number))
             return int(answers.readline())
 
 
 def main() -> None:
-    """Be one of the two programs."""
+    """Be the nursery, and then what was forked from it; or the small program."""
     role, path, *words = sys.argv[1:]
-    if role == "hookline":
-        status = stand_for_hookline(path, words)
+    if role == "run":
+        status = stand_for(path, words)
         if status < 0:
+            for number in PASSED_ON:
+                signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), -status)
         sys.exit(status)
     serve(path)
-    from cli.main import main as hookline  # noqa: PLC0415  # see above
+    from uvicorn.main import main as uvicorn  # noqa: PLC0415  # see above
 
-    hookline()
+    from cli.main import main as hookline  # noqa: PLC0415  # ditto
+
+    programs: dict[str, Callable[[], object]] = {"hookline": hookline, "uvicorn": uvicorn}
+    try:
+        programs[sys.argv[0]]()
+    except SystemExit as ended:
+        _leave(ended.code)
+
+
+def _leave(status: object) -> None:
+    """End as the interpreter does, but let the kernel have the memory: half a command's time is taking it to pieces."""
+    if not isinstance(status, int | None):  # what is to be printed
+        sys.exit(status)  # type: ignore[arg-type]  # anything may be
+    import threading  # noqa: PLC0415  # see above
+
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()  # noqa: SLF001  # there is no other name for it
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":

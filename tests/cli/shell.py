@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -60,15 +61,23 @@ class Shell:
     def start(self, *words: str, **streams: int) -> subprocess.Popen[str]:
         """Start `hookline …`; standard output and error are pipes unless it is said otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-        command = [sys.executable, "-I", "-S", nursery.__file__, "hookline", str(self.nursery), *words]
+        command = [*standing_for(self.nursery), "hookline", *words]
         return subprocess.Popen(command, cwd=self.directory, env=self.environ, text=True, **pipes)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `hookline …` in a pipe."""
-        with self.start(*words) as process:
-            out, err = process.communicate(timeout=ANSWER_S)
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as err, socket.socket(socket.AF_UNIX) as connection:
+            reader, writer = os.pipe()
+            with os.fdopen(reader, encoding="utf-8") as out, Path(os.devnull).open() as nothing:
+                with os.fdopen(writer, "w") as its:
+                    asked = (["hookline", *words], str(self.directory), self.environ)
+                    nursery.order(connection, self.nursery, asked, [each.fileno() for each in (nothing, its, err)])
+                printed = out.read()
+            status = nursery.how_it_ended(connection)
+            err.seek(0)
+            said = err.read()
+        assert "Traceback" not in said, said
+        return subprocess.CompletedProcess(words, status, printed, said)
 
     def objects(self, *words: str) -> list[dict[str, Any]]:
         """Run `hookline … --json`, which must succeed; give what it printed."""
@@ -95,6 +104,11 @@ class Shell:
         os.close(ours)
         assert process.returncode == 0, shown
         return shown.replace("\r\n", "\n")
+
+
+def standing_for(place: Path) -> list[str]:
+    """Give the small program that stands for one which is forked from that nursery, but for what it is to run."""
+    return [sys.executable, "-I", "-S", nursery.__file__, "run", str(place)]
 
 
 @contextmanager

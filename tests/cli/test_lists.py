@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, insert, update
 
@@ -24,6 +24,7 @@ from ledger.views import events as events_view
 from tests.cli.shell import Shell
 from tests.cli.stock import AT, DEAD, DONE, FAILED, PENDING, UNHANDLED, UNPARSEABLE, fill
 from tests.engines import ON_BOTH, ON_SQLITE
+from tests.examples import examples
 from tests.ledger.making import new_event, store
 
 IN_STATE = {
@@ -127,7 +128,7 @@ def test_a_moment_is_an_age(age: str, seconds: float) -> None:
     assert now - parse_moment(age) == pytest.approx(seconds, abs=5)
 
 
-@ON_BOTH
+@ON_SQLITE
 def test_a_list_may_be_longer_than_a_statement_has_parameters(shell: Shell, ledger: Ledger) -> None:
     with ledger.read() as db:
         columns = [column.name for column in events.c]
@@ -352,7 +353,7 @@ def test_whatever_is_asked_for_the_pages_are_what_matches_newest_first(ledger: L
         every = views.list_events(db, views.Filter())
         assert len(every) == 40
 
-        @settings(max_examples=60, deadline=None)
+        @examples(30)
         @given(wanted=filters, size=st.integers(1, 15))
         def check(wanted: views.Filter, size: int) -> None:
             fitting = [view for view in every if matches(view, wanted)]

@@ -1,7 +1,10 @@
 """Makes events and looks at what became of them, for the tests of the ledger and of the workers."""
 
 import itertools
+import tempfile
 import time
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, select
@@ -27,6 +30,19 @@ def migrate(url: URL) -> None:
     engine = make_engine(settings_for(url))
     upgrade(engine)
     engine.dispose()
+
+
+def lay_out(path: Path) -> None:
+    """Put a migrated, empty ledger there, in a SQLite file: a copy, which takes a hundredth of what migrating takes."""
+    path.write_bytes(_migrated())
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="hookline-ledger-") as place:
+        path = Path(place) / "ledger.db"
+        migrate(URL.create("sqlite", database=str(path)))
+        return path.read_bytes()
 
 
 def new_event(*, key: str | None = None, handlers: tuple[str, ...] = ("topic.run",), **changes: Any) -> NewEvent:

@@ -6,12 +6,13 @@ import json
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.event import FORM, JSON
 from receivers.provider import NAME, Handshake, Headers, Incoming, Provider, Rejected, Request
 from receivers.providers import github, slack, stripe
+from tests.examples import examples
 
 NOW = 1_767_225_600
 SECRETS = ("whsec_test_0123456789abcdef", "sécrèt-東京-0123456789")
@@ -23,7 +24,7 @@ EVENTS = sorted(github.SHAPES)
 MAX_KEY = 600
 # What the ledger's column holds.
 
-fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzz = examples(25)
 each_provider = pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.path)
 
 pieces = st.sampled_from(

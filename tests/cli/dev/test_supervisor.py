@@ -18,7 +18,7 @@ from config.settings import CHECKOUT
 from tests.cli.dev.stand_in import ANYBODY, NOT_PARENT
 from tests.cli.dev.waiting import descendants, groups_below, members, wait_until
 
-PYTHON = shlex.quote(sys.executable)
+PYTHON = f"{shlex.quote(sys.executable)} -I -S"  # starts in half the time
 
 FORKING = "import os, time; os.fork(); print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

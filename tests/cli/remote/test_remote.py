@@ -34,9 +34,9 @@ BODY = b'{"object": "event", "data": {"object": {"id": "pi_1", "amount": 500, "c
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[Server]:
     """A web process with a done, a dead and an unhandled event."""
-    server = Server(tmp_path_factory.mktemp("web"))
+    server = Server(tmp_path_factory.mktemp("web"), nursery=nursery)
     try:
         server.start()
         yield server

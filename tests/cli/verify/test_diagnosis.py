@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cli.signing import sign_github, sign_slack, sign_stripe
@@ -15,6 +15,7 @@ from cli.verify.diagnosis import VERIFY, Captured, Diagnosis, diagnose
 from cli.verify.found_headers import NoHeaders, parse_headers
 from cli.verify.keys import Key
 from receivers.provider import Headers, Rejected
+from tests.examples import examples
 from tests.receivers.test_signature_vectors import Vector, load
 
 SECRET = "whsec_dGVzdCBzZWNyZXQgb2Ygbm9ib2R5"
@@ -70,7 +71,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(payload=OBJECTS)
 def test_what_happened_to_a_body_is_found_out(name: str, payload: dict[str, Any]) -> None:
     body = pretty(payload) + (b"\n" if name == "body_newline_stripped" else b"")
@@ -89,7 +90,7 @@ def test_what_happened_to_a_body_is_found_out(name: str, payload: dict[str, Any]
         (lambda payload: json.dumps(payload).encode(), lambda payload: pretty(payload) + b"\n"),
     ],
 )
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(payload=OBJECTS)
 def test_a_body_that_was_parsed_and_written_again_is_found_out(
     was: Callable[[object], bytes], became: Callable[[object], bytes], payload: dict[str, Any]
@@ -99,7 +100,7 @@ def test_a_body_that_was_parsed_and_written_again_is_found_out(
         assert cause(diagnosis) == "body_re_serialised"
 
 
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(payload=OBJECTS, letter=st.sampled_from("äéñß"))
 def test_text_that_was_read_in_another_encoding_is_found_out(payload: dict[str, Any], letter: str) -> None:
     body = pretty(payload | {"name": letter})
@@ -107,7 +108,7 @@ def test_text_that_was_read_in_another_encoding_is_found_out(payload: dict[str, 
     assert cause(ask("stripe", signed("stripe", body), misread)) == "body_re_encoded"
 
 
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(fields=st.dictionaries(st.text("abc_", min_size=1, max_size=5), st.text("xyz ä/+%", max_size=9), min_size=2))
 def test_a_form_that_was_decoded_or_encoded_anew_is_found_out(fields: dict[str, str]) -> None:
     form = urlencode(fields).encode()
@@ -117,7 +118,7 @@ def test_a_form_that_was_decoded_or_encoded_anew_is_found_out(fields: dict[str, 
         assert cause(ask("slack", signed("slack", form), seen)) in ("body_form_decoded", "body_form_re_encoded")
 
 
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(payload=OBJECTS)
 def test_a_payload_taken_out_of_its_form_is_found_out(payload: dict[str, Any]) -> None:
     form = urlencode({"payload": compact(payload)}).encode()
@@ -126,7 +127,7 @@ def test_a_payload_taken_out_of_its_form_is_found_out(payload: dict[str, Any]) -
         assert cause(ask(source, signed(source, form), inner.encode())) == "body_form_decoded"
 
 
-@settings(max_examples=12)  # each tries a hundred changes under several secrets
+@examples(8)  # each tries a hundred changes under several secrets
 @given(body=st.binary(max_size=200), other=st.binary(max_size=200))
 def test_nothing_is_named_that_does_not_hold(body: bytes, other: bytes) -> None:
     """Of a body that has nothing to do with what was signed, no story is told."""

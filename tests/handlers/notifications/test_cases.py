@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
@@ -14,6 +14,7 @@ from handlers.notifications.times import in_utc
 from handlers.router import Router
 from ledger.tables import cases, effects
 from tests.engines import DESK_ON_SQLITE
+from tests.examples import examples
 from tests.handlers.desk import Desk, open_desk
 
 DAY_S = 86_400
@@ -131,7 +132,7 @@ def in_order(engine: Engine, router: Router, name: str) -> dict[str, Any]:
 
 @DESK_ON_SQLITE
 @pytest.mark.parametrize("name", LIVES)
-@settings(max_examples=15)
+@examples(10)
 @given(data=st.data())
 def test_a_case_reads_the_same_in_the_end_whatever_the_order_or_number_of_arrivals(
     engine: Engine, router: Router, name: str, data: st.DataObject

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -15,6 +15,7 @@ from handlers.payments.tables import disputes, history, objects, payments, refun
 from handlers.payments.views import Position, Wanted, list_objects, page_of_objects
 from handlers.router import Router
 from tests.engines import DESK_ON_SQLITE
+from tests.examples import examples
 from tests.handlers.desk import Desk, open_desk, sample
 
 Payload = dict[str, Any]
@@ -89,7 +90,7 @@ def kept(desk: Desk, *arrivals: Payload) -> Mapping[str, Mapping[str, Any]]:
 
 
 @DESK_ON_SQLITE
-@settings(max_examples=12)
+@examples(8)
 @given(data=st.data())
 def test_whole_lives_in_any_order_with_repetitions_give_the_same_book_and_the_same_history(
     engine: Engine, router: Router, data: st.DataObject

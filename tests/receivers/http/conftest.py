@@ -26,13 +26,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
+def start_server(tmp_path: Path, nursery: Path) -> Iterator[StartServer]:
     servers: list[Server] = []
 
     def start(environ: Mapping[str, str] | None = None, *, without: Collection[str] = ()) -> Server:
         directory = tmp_path / f"web-{len(servers)}"
         directory.mkdir()
-        servers.append(Server(directory, environ, without=without))
+        servers.append(Server(directory, environ, without=without, nursery=nursery))
         servers[-1].start()
         return servers[-1]
 

@@ -1,11 +1,13 @@
 """The web process as the Procfile starts it, on a port and a ledger of its own; nothing answers at its REDIS_URL."""
 
 import os
+import shlex
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,11 @@ from sqlalchemy import Engine
 from cli.dev.procfile import read_procfile
 from config.database import make_engine
 from config.settings import CHECKOUT, load_settings
-from ledger.migrate import upgrade
 from ledger.store import Ledger
 from ledger.views import get_event
 from tests.cli.dev.waiting import wait_until
+from tests.cli.shell import standing_for
+from tests.ledger.making import lay_out
 from tests.receivers.http.webhooks import OLD_SECRETS, SECRETS, Webhook
 from tests.servers.http import make_client
 
@@ -32,22 +35,29 @@ class Server:
     """One web process."""
 
     def __init__(
-        self, directory: Path, environ: Mapping[str, str] | None = None, *, without: Collection[str] = ()
+        self,
+        directory: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        without: Collection[str] = (),
+        nursery: Path | None = None,
     ) -> None:
+        """Say how it is to run; with a nursery, it is forked there, which takes a tenth of a start."""
         self.ledger = directory / "ledger.db"
         self.port = unused_port()
         everything = web_environ(directory, self.ledger, self.port) | dict(environ or {})
         self.environ = {name: value for name, value in everything.items() if name not in without}
+        self._command = web_command() if nursery is None else forked_web_command(nursery)
         self._printed = directory / "web.out"
         self._process: subprocess.Popen[bytes] | None = None
-        self.http = make_client(f"http://127.0.0.1:{self.port}", timeout_s=ANSWER_S)
+        self.http = self._client()
 
     def start(self) -> None:
         """Start it and return when it answers."""
-        self.migrate()
+        self.prepare()
         with self._printed.open("wb") as printed:
             self._process = subprocess.Popen(
-                web_command(),
+                self._command,
                 cwd=CHECKOUT,
                 env=self.environ,
                 stdout=printed,
@@ -58,10 +68,10 @@ class Server:
         )
         assert self.answers(), self.printed()
 
-    def migrate(self) -> None:
-        engine = self._engine()
-        upgrade(engine)
-        engine.dispose()
+    def prepare(self) -> None:
+        """Make its ledger."""
+        if not self.ledger.exists():
+            lay_out(self.ledger)
 
     def _engine(self) -> Engine:
         return make_engine(load_settings({"DATABASE_URL": f"sqlite:///{self.ledger}"}))
@@ -87,6 +97,22 @@ class Server:
         body = webhook.body if content is None else content
         return self.http.post(webhook.path, content=body, headers=webhook.headers)
 
+    def post_at_once(self, webhooks: Sequence[Webhook]) -> list[httpx.Response]:
+        """Post all of them at the same time. Give the answers in the same order.
+
+        Each has a client of its own: one that threads share may close a connection that it has just handed to
+        another thread, which then reads from a closed file descriptor (encode/httpcore#1110).
+        """
+        with ThreadPoolExecutor(len(webhooks)) as threads:
+            return list(threads.map(self._post_alone, webhooks))
+
+    def _post_alone(self, webhook: Webhook) -> httpx.Response:
+        with self._client() as client:
+            return client.post(webhook.path, content=webhook.body, headers=webhook.headers)
+
+    def _client(self) -> httpx.Client:
+        return make_client(f"http://127.0.0.1:{self.port}", timeout_s=ANSWER_S)
+
     def printed(self) -> str:
         return self._printed.read_text(encoding="utf-8")
 
@@ -98,6 +124,16 @@ class Server:
 
     def count(self, table: str) -> int:
         return int(self.rows(f"SELECT count(*) AS number FROM {table}")[0]["number"])
+
+    def newest(self) -> int:
+        """Give the id of the newest event; 0 when there is none."""
+        return int(self.rows("SELECT coalesce(max(id), 0) AS id FROM events")[0]["id"])
+
+    def find(self, body: bytes) -> int:
+        """Give the id of the newest event with this body."""
+        # To know a length, SQLite need not read the body: some here have 25 MB.
+        condition = "length(body) = ? AND body = ?"
+        return int(self.rows(f"SELECT max(id) AS id FROM events WHERE {condition}", len(body), body)[0]["id"])
 
     def event(self, event_id: int) -> dict[str, Any]:
         """Give an event as the CLI shows it."""
@@ -133,6 +169,11 @@ class Server:
 
 def web_command(checkout: Path = CHECKOUT) -> list[str]:
     return ["sh", "-c", f"exec {read_procfile(checkout / 'Procfile')['web']}"]
+
+
+def forked_web_command(nursery: Path) -> list[str]:
+    """Give the same as `web_command`, forked from that nursery."""
+    return ["sh", "-c", f"exec {shlex.join(standing_for(nursery))} {read_procfile(CHECKOUT / 'Procfile')['web']}"]
 
 
 def web_environ(directory: Path, ledger: Path, port: int) -> dict[str, str]:

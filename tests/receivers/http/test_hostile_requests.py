@@ -3,9 +3,10 @@
 import socket
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.receivers.http.server import Server
 from tests.receivers.http.webhooks import PATHS, SIGNATURES, SOURCES, webhook
 from tests.receivers.http.wire import head, try_exchange
@@ -13,8 +14,8 @@ from tests.receivers.http.wire import head, try_exchange
 REFUSALS = {400, 401, 404, 405, 408, 413, 415, 431, 503, None}
 # None: hung up on, which a client that sent more than was read sees instead of its answer.
 
-fuzz = settings(
-    max_examples=80,
+fuzz = examples(
+    30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

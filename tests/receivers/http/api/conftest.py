@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,9 @@ from tests.receivers.http.server import Server
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[House]:
     """A web process, its ledger, and tokens for it; shared by the tests of a file."""
-    server = Server(tmp_path_factory.mktemp("api"))
+    server = Server(tmp_path_factory.mktemp("api"), nursery=nursery)
     try:
         server.start()
         ledger = Ledger(make_engine(load_settings({"DATABASE_URL": f"sqlite:///{server.ledger}"})))

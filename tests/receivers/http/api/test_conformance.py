@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from handlers.router import load_router
+from tests.examples import examples
 from tests.handlers.desk import Desk
 from tests.handlers.payments.test_objects import PAYMENT
 from tests.ledger.making import new_event, store
@@ -41,7 +42,7 @@ KNOWN: dict[str, dict[str, Any]] = {
 }
 # What nobody guesses.
 
-EXAMPLES = 8
+EXAMPLES = 5
 # For each of the operations, valid ones and others.
 
 
@@ -72,8 +73,8 @@ def test_every_answer_is_a_declared_one(house: House, schema: schemathesis.BaseS
 
 
 def check(operation: Any, headers: Mapping[str, str]) -> None:
-    @settings(
-        max_examples=EXAMPLES,
+    @examples(
+        EXAMPLES,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
         derandomize=True,
