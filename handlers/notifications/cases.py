@@ -45,6 +45,7 @@ class Part:
         created: when the event happened (Unix seconds).
         rank: how far on the state is, within one second.
         facts: what is known; JSON.
+        said_by: the id and type of the event that says it, where that is not the one that is entered.
 
     """
 
@@ -53,6 +54,7 @@ class Part:
     created: int
     rank: int
     facts: Facts
+    said_by: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +239,15 @@ class _Known:
 
     def take(self, part: Part, event: Event) -> None:
         """Keep a part, unless a greater version of it is known."""
-        version = [part.standing, part.created, part.rank, event.external_id]
+        external_id, type_ = part.said_by or (event.external_id, event.type)
+        version = [part.standing, part.created, part.rank, external_id]
         known = self._parts.get(part.name)
         if known is None or known["version"] < version:
-            self._parts[part.name] = {"version": version, "type": event.type, "facts": dict(part.facts)}
+            self._parts[part.name] = {"version": version, "type": type_, "facts": dict(part.facts)}
 
-    def add(self, line: Line, at: int) -> bool:
+    def add(self, line: Line, entered_at: int) -> bool:
         """Keep a line, since when it is first so. Say whether it is new."""
+        at = entered_at if line.at is None else line.at
         if line.name in self._lines:
             self._lines[line.name]["at"] = min(at, self._lines[line.name]["at"])
             return False

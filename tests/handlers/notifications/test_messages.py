@@ -23,7 +23,7 @@ from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk, sample
 from tests.handlers.notifications import test_alerts as alerts
 from tests.handlers.notifications.test_buttons import KEY, MARA, claim_reminder, dispute, press
-from tests.handlers.notifications.test_cases import GIVEN_UP, INVOICE, SUSPICION, Payload
+from tests.handlers.notifications.test_cases import DECLINED, GIVEN_UP, INVOICE, SUSPICION, Payload, invoice
 from tests.system.slack_rules import problem_with
 from workers.post import content
 
@@ -54,6 +54,10 @@ def heal_a_payout(desk: Desk) -> None:
     same = {"data__object__destination": its["destination"], "data__object__currency": its["currency"]}
     later: Told = {"created": failed["created"] + 86_400, "data__object__id": "po_later", **same}
     desk.deliver(sample("payout.paid", livemode=True, **later))
+
+
+LAST_TRY = [invoice("payment_failed", 60, "open", 4)]
+LAST_TRY[0]["data"]["object"]["next_payment_attempt"] = None
 
 
 def refuse_a_press(desk: Desk) -> None:
@@ -100,7 +104,10 @@ KINDS: dict[str, tuple[Callable[[Desk], None], str]] = {
     "case_dispute_acknowledged": (acknowledge_and_snooze, "%du_1SAMPLE0000"),
     "case_payout_healed": (heal_a_payout, "%failed_payout%SAMPLE0000"),
     "case_invoice_failing": (deliver(*INVOICE[:4]), "%/in_1"),
-    "case_invoice_paid": (deliver(*INVOICE), "%/in_1"),
+    "case_invoice_declined": (deliver(*INVOICE[:4], *DECLINED), "%/in_1"),
+    "case_invoice_declined_for_good": (deliver(*LAST_TRY, *DECLINED), "%/in_1"),
+    "case_invoice_to_confirm": (deliver(*INVOICE[:3], *DECLINED[:1]), "%/in_1"),
+    "case_invoice_paid": (deliver(*INVOICE, *DECLINED), "%/in_1"),
     "case_invoice_given_up": (deliver(*GIVEN_UP), "%/in_1"),
     "case_suspicion": (deliver(*SUSPICION[:2]), "%/pi_1"),
     "case_suspicion_settled": (deliver(*SUSPICION), "%/pi_1"),
