@@ -80,6 +80,7 @@ def show(parts: Parts, whose: Whose) -> Face:
         title=f"{kind} {word}: {money.display()} ({in_words(it['reason'], DISPUTES)})",
         status=late or meaning,
         is_open=status not in OVER,
+        gravity=0 if not needs_us else 1 if kind == "Inquiry" else 2,
         opened_at=it["opened_at"],
         facts={
             "Send evidence by": _deadline(it["due_by"]) if needs_us and late is None else None,

@@ -140,6 +140,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}{why}",
         status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble, code)),
         is_open=ended is None and not over,
+        gravity=int(not trouble["next"] or subscription == "unpaid"),
         opened_at=it["opened_at"],
         facts={
             "Why it failed" if ended else "Reason": with_code(code, DECLINES) if code else None if ended else NOT_TOLD,

@@ -138,6 +138,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         title=f"Suspicious payment{word}{f': {money.display()}' if money else ''}",
         status=status,
         is_open=is_open,
+        gravity=int(warned),
         opened_at=min(int(part["opened_at"]) for part in (warning, review) if part is not None),
         facts={
             "The bank warns": with_code(warning["fraud_type"], FRAUD_TYPES) if warning else None,

@@ -52,6 +52,13 @@ def subscription(what: str, at_s: int, status: str) -> Payload:
     return event(f"sub_{what}_{status}", type_, at_s, id="sub_1", status=status, latest_invoice="in_1")
 
 
+def refund(what: str, at_s: int, status: str, *, of: str = "re_1") -> Payload:
+    its = {"id": of, "payment_intent": "pi_1", "amount": 4_900, "currency": "usd", "status": status}
+    made = SAMPLED_AT + (90 if of == "re_2" else 0)
+    failure = {"failure_reason": "expired_or_canceled_card"} if status == "failed" else {}
+    return event(f"{of}_{what}", f"refund.{what}", at_s, **its, **failure, created=made)
+
+
 def declined(at_s: int, code: str, charge: str, **fields: object) -> Payload:
     its = {"id": "pi_in_1", "amount": 4_900, "currency": "eur", "status": "requires_payment_method"}
     error = {"code": "card_declined", "decline_code": code, "charge": charge}
@@ -125,11 +132,18 @@ SUSPICION = [
     warning("updated", 60, actionable=False),
     review("closed", 60, is_open=False),
 ]
+REFUND = [
+    refund("created", 0, "pending"),
+    refund("updated", 5, "succeeded"),
+    refund("failed", 60, "failed"),
+    refund("created", 90, "succeeded", of="re_2"),
+]
 LIVES = {
     "disputes": [*DISPUTE, dispute("created", 1, "warning_needs_response", of="du_2")],
     "paid_after_all": INVOICE,
     "declined": [*INVOICE[:5], *DECLINED],
     "given_up": GIVEN_UP,
+    "refund": REFUND,
     "suspicion": SUSPICION,
     "suspected_and_disputed": [*SUSPICION[:2], *DISPUTE[:4]],
     "asked_and_disputed": [
@@ -360,6 +374,29 @@ def test_a_suspicious_payment_that_the_book_hears_of_later_has_its_amount_from_t
     later = review("opened", 5, is_open=True) | {"id": "evt_a"}  # its id sorts before the warning's
     end = run(engine, router, [warning("created", 0, actionable=True), paid, later])
     assert [message.header for message in end["messages"].values()] == ["Suspicious payment: $49.00"]
+
+
+@DESK_ON_SQLITE
+def test_a_withdrawal_that_failed_is_not_told_as_a_payout(engine: Engine, router: Router) -> None:
+    its = {"amount": -120_000, "currency": "eur", "destination": "ba_1"}
+    failed = event("po", "payout.failed", 0, id="po_1", failure_code="debit_not_authorized", **its)
+    end = run(engine, router, [failed, event("po_2", "payout.paid", 86_400, id="po_2", **its)])
+    (message,) = end["messages"].values()
+    assert message.header == (
+        "Withdrawal from our bank failed, a later one went through: €1,200.00 (debits are not authorized)"
+    )
+    (line,) = end["threads"].values()
+    assert line.text == "Healed: a later withdrawal of €1,200.00 from the same account went through (po_2)."
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_refund_that_failed_is_over_when_it_is_made_anew(engine: Engine, router: Router, *, is_first: bool) -> None:
+    *failed, anew = REFUND
+    end = run(engine, router, [*failed, anew] if is_first else [anew, *failed])
+    headers = sorted(message.header for message in end["messages"].values())
+    assert headers == ["Refund failed, made anew: $49.00 (card expired or canceled)", "Refund: $49.00"]
+    assert {row["state"] for row in end["cases"] if row["kind"] == "refund"} == {"closed"}
 
 
 BANK = {"id": "ba_1", "object": "bank_account", "bank_name": "First Test Bank", "last4": "6789"}
