@@ -57,6 +57,12 @@ class Part:
     said_by: tuple[str, str] | None = None
 
 
+def known_part(name: str, facts: Facts) -> list[Part]:
+    """Make a part of what the book knows, if it knows anything: the more it knows, the better."""
+    rank = sum(fact is not None for fact in facts.values())
+    return [Part(name=name, standing=0, created=0, rank=rank, facts=facts, said_by=("", ""))] if facts else []
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What is added to a case's thread, once under its name.

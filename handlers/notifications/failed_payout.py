@@ -94,7 +94,7 @@ def show(parts: Parts, whose: Whose) -> Face:
             "Payout": it["id"],
         },
         link=page_link(whose.account, whose.livemode, "payouts", it["id"]),
-        money=money,
+        money=Money(abs(money.amount), money.currency),
         code=it["code"],
     )
 

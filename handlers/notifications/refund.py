@@ -19,6 +19,7 @@ from handlers.notifications.reasons import REFUND_FAILURES, in_words, with_code
 from handlers.payments.lifecycle import REFUND
 from handlers.payments.money import Money
 from handlers.payments.objects import Refund
+from handlers.payments.payer import paid_by
 from handlers.payments.tables import refunds
 from handlers.reading import Snapshot, read
 from handlers.router import handler
@@ -55,7 +56,8 @@ def refund(event: Event, ctx: Context) -> None:
     part = _part("refund", snapshot.created, state, _facts(made, state, snapshot.created))
     lines = _lines(made, state, snapshot.created)
     key = stripe_key(event, KIND.name, made.id)
-    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=lines)
+    payer = cases.known_part("payer", paid_by(ctx.db, event, made.payment_intent or made.charge))
+    cases.enter(event, ctx, KIND, key=key, parts=[part, *payer], lines=lines)
     if state == FAILED:
         _heal_at_once(event, ctx, key, made, snapshot.created)
     if state == FAILED:
@@ -173,6 +175,7 @@ def show(parts: Parts, whose: Whose) -> Face:
     it, anew = parts["refund"], parts.get("anew")
     state, money = str(it["state"]), Money(it["amount"], it["currency"])
     failed = state == FAILED
+    customer = parts.get("payer", {}).get("customer")
     why = f" ({in_words(it['failure'], REFUND_FAILURES)})" if failed else ""
     status = STATES.get(state, state.replace("_", " "))
     if failed:
@@ -185,11 +188,13 @@ def show(parts: Parts, whose: Whose) -> Face:
         facts={
             "Why it failed": with_code(it["failure"], REFUND_FAILURES) if failed else None,
             "Reason": it["reason"] and it["reason"].replace("_", " "),
+            "Customer": customer,
             "Payment": it["payment"],
             "Refund": it["id"],
         },
         link=page_link(whose.account, whose.livemode, "payments", it["payment"]) if it["payment"] else None,
         money=money,
+        customer=customer,
         code=it["failure"] or it["reason"],
         rule=RULE_OF_FAILED if failed else None,
     )

@@ -399,6 +399,14 @@ def test_a_refund_that_failed_is_over_when_it_is_made_anew(engine: Engine, route
     assert {row["state"] for row in end["cases"] if row["kind"] == "refund"} == {"closed"}
 
 
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("about", [DISPUTE[:1], REFUND[:1]])
+def test_a_customer_whom_only_the_payment_names_is_named(engine: Engine, router: Router, about: list[Payload]) -> None:
+    its = {"id": "pi_1", "amount": 12_000, "currency": "usd", "customer": "cus_9", "status": "succeeded"}
+    end = run(engine, router, [event("0", "payment_intent.succeeded", 0, **its), *about])
+    assert ["Customer: cus_9" in message.text for message in end["messages"].values()] == [True]
+
+
 BANK = {"id": "ba_1", "object": "bank_account", "bank_name": "First Test Bank", "last4": "6789"}
 
 
