@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 RULES = (Column("kind"), Column("channel"), Column("severity"), Column("special", elastic=True))
 
-FOLDED = (Column("event_id"), Column("amount"), Column("customer"), Column("reason"), Column("text", elastic=True))
+FOLDED = (
+    *(Column(name) for name in ("event_id", "state", "amount", "customer", "reason")),
+    Column("text", elastic=True),
+)
 
 ADVICE: Mapping[str, str] = {
     "channel_not_found": "there is no such channel, or it is private and the app is not in it: /invite the app there",
@@ -297,6 +300,9 @@ def folded(
     as_json: Json = False,
 ) -> None:
     """List all alerts that were folded into one message.
+
+    Their state is `sent` where that message told of them. Where Slack never took
+    it, they are dead with it, and `hookline retry` of their events tells them again.
 
     Examples:
       hookline alerts folded 4711

@@ -34,6 +34,8 @@ COLUMNS = (
 )
 
 
+OWN = "own"
+
 MAX_LIMIT = 10_000
 # A list is read into memory whole, and sorted: it is of four tables.
 
@@ -136,30 +138,37 @@ def summary(
     ] = None,
     until: HappenedBefore = None,
     mode: ItsMode = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="ID", help=f"Only this connected account's (acct_…), or only our {OWN}."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Sum up what became of money: taken, failed, refunded, disputed, paid out, by currency.
 
     An object counts once, as it stands now: a payment that failed and was taken
-    later is taken. Real money and test money are never added up. Fees and net are
+    later is taken. Real money and test money are never added up, nor is what two
+    accounts have: connected accounts are summed up each for itself. Fees and net are
     those of settlements that Stripe told of. The last 24 h, unless --since says
     otherwise: `/hookline payments today` in Slack counts from 0:00 on instead.
 
     Examples:
       hookline payments summary
       hookline payments summary --since 7d --mode live
+      hookline payments summary --account own
       hookline payments summary --since 2026-11-01 --until 2026-12-01 --json
     """
     now = time.time()
     begin, end = now - DAY_S if since is None else since, now if until is None else until
     check_window(begin, end)
-    found = _summarise(begin, end, mode)
+    found = _summarise(begin, end, mode, account)
     if as_json:
         print_json(found)
         return
     told = [each for each in found if each["by_state"] or each["by_currency"]]
+    several = len({each["account"] for each in told}) > 1
     for each in told:
-        print_summary(each)
+        print_summary(each, named=several)
     if not told:
         note("nothing came about in this time")
 
@@ -202,16 +211,21 @@ def _get(object_id: str) -> View | None:
         return None if address is None else views.get_object(db, address)
 
 
-def _summarise(since: float, until: float, mode: Mode | None) -> list[View]:
-    """Sum up each mode that is asked for."""
-    from handlers.payments.summary import summarise, summary_view
+def _summarise(since: float, until: float, mode: Mode | None, account: str | None) -> list[View]:
+    """Sum up each mode and account that is asked for."""
+    from handlers.payments.summary import summaries, summary_view
 
     if is_remote(os.environ):
         from cli.remote.hands import moment
 
-        asked = {"since": moment(since), "until": moment(until), "mode": mode}
-        summaries: list[View] = ask(os.environ, "/payments/summary", **asked)["summaries"]
-        return summaries
+        asked = {"since": moment(since), "until": moment(until), "mode": mode, "account": account}
+        answered: list[View] = ask(os.environ, "/payments/summary", **asked)["summaries"]
+        return answered
     modes = [True, False] if mode is None else [mode == Mode.LIVE]
+    whose = "" if account == OWN else account
     with reading(os.environ) as db:
-        return [summary_view(summarise(db, since=since, until=until, livemode=livemode)) for livemode in modes]
+        return [
+            summary_view(each)
+            for livemode in modes
+            for each in summaries(db, since=since, until=until, livemode=livemode, account=whose)
+        ]

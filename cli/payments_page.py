@@ -84,9 +84,13 @@ def _fact(name: str, value: object, view: View) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def print_summary(found: View) -> None:
-    """Print the sums of one mode: by currency, by state, and why payments failed."""
-    mode = "live" if found["livemode"] else "test mode"
+def print_summary(found: View, *, named: bool = False) -> None:
+    """Print the sums of one mode and account: by currency, by state, and why payments failed.
+
+    Our own account is `named` where there are others beside it; another one always is.
+    """
+    whose = found["account"] or ("our own account" if named else "")
+    mode = ", ".join(each for each in ("live" if found["livemode"] else "test mode", clean(whose)) if each)
     span = f"from {long_time(found['since'])} to {long_time(found['until'])}"
     print_lines([[Part(mode, "bold"), Part(f"  {span}")]])
     print_lines([[Part(each, "dim")] for each in (MADE, *([SETTLED] if _settled(found) else []))])

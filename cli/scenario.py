@@ -70,10 +70,15 @@ def _disputed(at_s: int) -> tuple[Step, ...]:
     )
 
 
+FOR_THE_INVOICE = "data.object.payment_details.order_reference=in_1SAMPLE0000"
+# Since 2025 a payment names its invoice nowhere else.
+
+
 def _billed(at_s: int) -> tuple[Step, ...]:
     return (
         Step("invoice.created", at_s, ["data.object.next_payment_attempt=1793365200"]),
         Step("invoice.finalized", at_s + HOUR_S),
+        Step("payment_intent.payment_failed", at_s + HOUR_S + 1, [FOR_THE_INVOICE]),
         Step("invoice.payment_failed", at_s + HOUR_S + 2),
         Step("customer.subscription.updated", at_s + HOUR_S + 3),
     )

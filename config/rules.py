@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -44,6 +44,8 @@ FOLD_AT: Mapping[Severity, int] = {"critical": 20, "warning": 10, "info": 10}
 
 MENTION = re.compile(r"<!(?:channel|here)>|<@[UW][A-Z0-9]{2,20}>|<!subteam\^S[A-Z0-9]{2,20}>", re.ASCII)
 CHANNEL = re.compile(r"#[^\s<>&#]{1,80}|[CGD][A-Z0-9]{5,20}")
+
+AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,3})?", re.ASCII)
 
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -423,11 +425,10 @@ def _time(value: str) -> time:
 
 
 def _amount(value: int | str) -> Decimal:
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is not an amount: write 50 or '49.90', in whole units of the currency") from None
-    if not amount.is_finite() or amount < 0:
+    if isinstance(value, str) and not AMOUNT.fullmatch(value):  # Decimal takes "1_0", "1e3" and digits of any script
+        raise ValueError(f"{value!r} is not an amount: write 50 or '49.90', in whole units of the currency")
+    amount = Decimal(value)
+    if amount < 0:
         raise ValueError(f"{value!r} is not an amount: it must be zero or more")
     return amount
 

@@ -89,7 +89,12 @@ def _retry(
         )
         .returning(effects.c.id)
     )
-    return Again(restarted, sorted(db.execute(statement).scalars()))
+    told = sorted(db.execute(statement).scalars())
+    # A storm's own messages are over with that: nothing is left that only they would tell.
+    storms = select(effects.c.id).where(mine_too, effects.c.state == EffectState.DEAD, ~told_again)
+    over = update(effects).where(effects.c.id.in_(in_turn(storms)))
+    db.execute(over.values(state=EffectState.KEPT, finished_at=now))
+    return Again(restarted, told)
 
 
 def restart(db: Connection, which: Any, trigger: Trigger, now: float, **marks: Any) -> list[int]:  # noqa: ANN401

@@ -157,19 +157,32 @@ def show(
     if fresh is not None:
         _remember_place(db, fresh, key)
         return fresh
+    # The newest event is answerable for it: its retry sends it, and it is not over before the message is right.
+    changes = {name: values[name] for name in ("event_id", "delivery_id", *_ABOUT)}
+    return change_message(db, key, message, now=now, changes=changes, stays_folded=stays_folded)
+
+
+def change_message(
+    db: Transaction | Connection,
+    key: str,
+    message: Mapping[str, Any],
+    *,
+    now: float,
+    changes: Mapping[str, Any] | None = None,
+    stays_folded: bool = False,
+) -> int | None:
+    """Say how a message that there is must read now, as `show` does. Give its id, or None if it reads so."""
     row = db.execute(_KNOWN, {"its_key": key}).one()
     if read_message(row.message) == message:
         return None
-    # The newest event is answerable for it: its retry sends it, and it is not over before the message is right.
-    changes = {name: values[name] for name in ("event_id", "delivery_id", "message", *_ABOUT)}
-    changes["message"] = write_message(message, for_us_only=True)
+    values = {**(changes or {}), "message": write_message(message, for_us_only=True)}
     if row.folded_into is not None and stays_folded:
-        db.execute(_change(row.id), changes)
+        db.execute(_change(row.id), values)
         return None
     if row.state in _OVER:
-        changes |= {"state": EffectState.PLANNED, "due_at": now, "failures": 0, "first_attempt_at": None}
-        changes |= {"finished_at": None, "folded_into": None}
-    db.execute(_change(row.id).values(revision=effects.c.revision + 1), changes)
+        values |= {"state": EffectState.PLANNED, "due_at": now, "failures": 0, "first_attempt_at": None}
+        values |= {"finished_at": None, "folded_into": None}
+    db.execute(_change(row.id).values(revision=effects.c.revision + 1), values)
     return int(row.id)
 
 

@@ -38,6 +38,8 @@ ASIDE_S = 2 * 86_400.0
 LIST = "/list"
 # The end of the key of a storm's second message, the list in its thread.
 
+_GIVEN_UP = (EffectState.DEAD, EffectState.KEPT)
+
 TRIES = 20
 # What needs no call of its own is settled in passing, so many at a time.
 
@@ -114,7 +116,8 @@ def leave(db: Connection, channel: str, now: float) -> None:
 
 def list_folded(db: Connection, effect_id: int) -> list[dict[str, Any]]:
     """List what was folded into a message, in the order in which it was planned."""
-    columns = (effects.c.event_id, effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason)
+    about = (effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason)
+    columns = (effects.c.event_id, effects.c.state, *about)
     mine = select(*columns, effects.c.message).where(effects.c.folded_into == effect_id, effects.c.parent.is_(None))
     rows = db.execute(mine.order_by(effects.c.id)).mappings()
     return [
@@ -141,7 +144,7 @@ def _ready() -> ColumnElement[bool]:
         _roots.c.key == effects.c.parent,
         _roots.c.ts.is_(None),
         _roots.c.folded_into.is_(None),
-        _roots.c.state.not_in([EffectState.DEAD, EffectState.KEPT]),
+        _roots.c.state.not_in(_GIVEN_UP),
     )
     return or_(effects.c.parent.is_(None), ~exists().where(unsettled))
 
@@ -267,7 +270,9 @@ def _alike(db: Connection, first: Row[Any], now: float, *, limit: int | None = N
 
 
 def _storm(db: Connection, first: Row[Any], now: float) -> int | None:
+    """Give the message of the storm that goes on; one that is dead, or was dismissed, tells of nothing any more."""
     statement = select(storms.c.effect_id).where(
+        exists().where(effects.c.id == storms.c.effect_id, effects.c.state.not_in(_GIVEN_UP)),
         storms.c.channel == first.channel,
         storms.c.alike == first.alike,
         storms.c.last_at >= now - STORM_QUIET_S,

@@ -18,6 +18,7 @@ GOLDEN = HERE.parents[1] / "tests" / "handlers" / "golden"
 PICTURES: Mapping[str, tuple[str, str]] = {
     "dispute_opened": ("pictured/dispute_opened.json", "finance"),
     "dispute_acknowledged": ("pictured/dispute_acknowledged.json", "finance"),
+    "dispute_reopened": ("cases/case_dispute_reopened.json", "finance"),
     "dispute_won": ("pictured/dispute_won.json", "finance"),
     "dispute_thread": ("pictured/dispute_thread.json", "finance"),
     "subscription_failing": ("pictured/subscription_failing.json", "finance"),

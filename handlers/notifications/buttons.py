@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from config.settings import SLACK_USER
 from handlers.context import Context
-from handlers.notifications import cases, dispute, failed_payout, failing_subscription, suspicious_payment
+from handlers.notifications import cases, dispute, failed_payout, failing_subscription, refund, suspicious_payment
 from handlers.notifications.cases import ACKNOWLEDGE, OPEN, REPLAY, SNOOZE
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.keys import slack_key
@@ -20,7 +20,8 @@ from ledger.replays import replay_event
 
 SNOOZE_S = 86_400
 
-KINDS = {each.KIND.name: each.KIND for each in (dispute, failed_payout, failing_subscription, suspicious_payment)}
+ALL = (dispute, failed_payout, failing_subscription, refund, suspicious_payment)
+KINDS = {each.KIND.name: each.KIND for each in ALL}
 
 Row = Mapping[str, Any]
 
@@ -69,11 +70,11 @@ def _refusal(ctx: Context, user: str, row: Row | None) -> str | None:
 def _acknowledge(event: Event, ctx: Context, row: Row, user: str) -> str | None:
     if row["state"] != OPEN:
         return _is_over(row)
-    if row["acknowledged_by"]:
+    if cases.in_hand(row):
         return f"<@{row['acknowledged_by']}> has it in hand, since {in_utc(int(row['acknowledged_at']))}."
-    values = {"acknowledged_by": user, "acknowledged_at": event.received_at}
-    cases.change(event, ctx, row, KINDS[row["kind"]], values)
-    cases.tell_in_thread(event, ctx, row, name="acknowledged", text=f"<@{user}> has it in hand.")
+    again = f"/{int(event.received_at)}" if row["acknowledged_by"] else ""
+    cases.acknowledge(event, ctx, row, KINDS[row["kind"]], user)
+    cases.tell_in_thread(event, ctx, row, name=f"acknowledged{again}", text=f"<@{user}> has it in hand.")
     return None
 
 

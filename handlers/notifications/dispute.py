@@ -13,6 +13,7 @@ from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Dispute, Move
+from handlers.payments.payer import paid_by
 from handlers.reading import Snapshot, read
 from handlers.router import handler
 from ledger.event import Event
@@ -63,7 +64,8 @@ def dispute(event: Event, ctx: Context) -> None:
     moves = len(opened.balance_transactions)
     facts = {"told": _balance(opened)}
     money = Part(name="money", standing=moves, created=snapshot.created, rank=part.rank, facts=facts)
-    cases.enter(event, ctx, KIND, key=key, parts=[part, money], lines=_lines(event, opened, snapshot.created))
+    payer = cases.known_part("payer", paid_by(ctx.db, event, opened.payment_intent or opened.charge))
+    cases.enter(event, ctx, KIND, key=key, parts=[part, money, *payer], lines=_lines(event, opened, snapshot.created))
     suspicious_payment.disputed(event, ctx, snapshot)
 
 
@@ -75,23 +77,25 @@ def show(parts: Parts, whose: Whose) -> Face:
     # An inquiry takes no money yet, and is often settled by an answer alone.
     kind = "Inquiry" if status.startswith("warning_") else "Dispute"
     needs_us = status in NEEDS_US
+    customer = it["customer"] or parts.get("payer", {}).get("customer")
     late = _too_late(it, whose.now) if needs_us else None
     return Face(
         title=f"{kind} {word}: {money.display()} ({in_words(it['reason'], DISPUTES)})",
         status=late or meaning,
         is_open=status not in OVER,
+        gravity=0 if not needs_us else 1 if kind == "Inquiry" else 2,
         opened_at=it["opened_at"],
         facts={
             "Send evidence by": _deadline(it["due_by"]) if needs_us and late is None else None,
             "Our Stripe balance": parts.get("money", {}).get("told") if kind == "Dispute" else None,
-            "Customer": it["customer"],
+            "Customer": customer,
             "Reason": with_code(it["reason"], DISPUTES),
             "Payment": it["payment"],
             "Dispute": it["id"],
         },
         link=page_link(whose.account, whose.livemode, "disputes", it["id"]),
         money=money,
-        customer=it["customer"],
+        customer=customer,
         code=it["reason"],
         due_by=it["due_by"] if needs_us else None,
     )

@@ -65,9 +65,10 @@ def _heal(event: Event, ctx: Context, snapshot: Snapshot[Payout]) -> None:
         failed = json.loads(row.facets)["parts"]["payout"]["facts"]
         same = (failed["destination"], failed["currency"]) == (paid.destination, paid.currency)
         if same and failed["id"] != paid.id and row.opened_at < snapshot.created:
-            amount = paid.money.display()
+            amount = Money(abs(paid.amount), paid.currency).display()
             part = Part(name="later", standing=0, created=snapshot.created, rank=0, facts={"id": paid.id})
-            line = Line("healed", f"Healed: a later payout of {amount} to the same account arrived ({paid.id}).")
+            how = "withdrawal of {} from" if paid.amount < 0 else "payout of {} to"
+            line = Line("healed", f"Healed: a later {how.format(amount)} the same account went through ({paid.id}).")
             cases.enter(event, ctx, KIND, key=row.key, parts=[part], lines=[line])
 
 
@@ -75,10 +76,14 @@ def show(parts: Parts, whose: Whose) -> Face:
     """Say how a failed payout looks."""
     it, healed = parts["payout"], "later" in parts
     money = Money(it["amount"], it["currency"])
+    # A negative one takes from our bank what our Stripe balance lacks.
+    takes = money.amount < 0
+    what = "Withdrawal from our bank failed" if takes else "Payout failed"
+    later = ", a later one went through" if healed else ""
     why = in_words(it["code"], PAYOUT_FAILURES)
     return Face(
-        title=f"Payout failed{', later ones arrive' if healed else ''}: {money.display()} ({why})",
-        status="healed: the account takes payouts again" if healed else _what_to_do(it["code"]),
+        title=f"{what}{later}: {Money(abs(money.amount), money.currency).display()} ({why})",
+        status=HEALED[takes] if healed else _what_to_do(it["code"], takes=takes),
         is_open=not healed,
         opened_at=it["opened_at"],
         facts={
@@ -89,7 +94,7 @@ def show(parts: Parts, whose: Whose) -> Face:
             "Payout": it["id"],
         },
         link=page_link(whose.account, whose.livemode, "payouts", it["id"]),
-        money=money,
+        money=Money(abs(money.amount), money.currency),
         code=it["code"],
     )
 
@@ -101,7 +106,15 @@ OUR_BALANCE = "insufficient_funds"
 # The one failure that has nothing to do with the bank account.
 
 
-def _what_to_do(code: str | None) -> str:
+HEALED = {False: "healed: the account takes payouts again", True: "healed: the account works again"}
+
+
+def _what_to_do(code: str | None, *, takes: bool) -> str:
+    if takes:
+        return (
+            "our Stripe balance is still negative: let Stripe debit our bank account, or correct it in Stripe, or top "
+            "the balance up"
+        )
     if code == OUR_BALANCE:
         return "nothing was paid out: our Stripe balance is too low"
     return "correct the bank account in Stripe; payouts stay paused until then. The money is back in our Stripe balance"

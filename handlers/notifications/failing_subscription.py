@@ -1,13 +1,20 @@
-"""Invoices that cannot be collected, mostly of subscriptions: one case each, over when it is paid or given up."""
+"""Invoices that cannot be collected, mostly of subscriptions: one case each, over when it is paid or given up.
 
-from collections.abc import Mapping
+Why it cannot, no event of an invoice says. The book does, of the invoice's payment, whose events may come before or
+after the invoice's: whichever comes second explains the case.
+"""
+
+from collections.abc import Collection, Mapping
 
 from handlers.context import Context
 from handlers.notifications import cases
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.reasons import DECLINES, in_words, with_code
 from handlers.notifications.times import on_day, with_weekday
+from handlers.payments.change import Change
+from handlers.payments.declines import CHARGE_FAILED, TRY_FAILED, Decline, Owner, declines_of, invoices_of
 from handlers.payments.money import Money
 from handlers.payments.objects import Invoice, Subscription
 from handlers.reading import Snapshot, read
@@ -23,6 +30,25 @@ GIVEN_UP = frozenset({"canceled", "incomplete_expired"})
 FAILING = GIVEN_UP | {"past_due", "unpaid"}
 ORDER = ("past_due", "unpaid", "active")
 # As they follow each other within one second.
+
+CONFIRM = "authentication_required"
+
+USELESS_CARD = frozenset(
+    {
+        "card_not_supported",
+        "expired_card",
+        "fraudulent",
+        "incorrect_number",
+        "invalid_account",
+        "lost_card",
+        "pickup_card",
+        "stolen_card",
+    }
+)
+# With such a card the next try fails as well.
+
+SAID_BY_CHARGE, SAID_BY_PAYMENT = range(2)
+# How well each of them knows: a charge's code is often only that it was declined.
 
 
 @handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
@@ -58,6 +84,45 @@ def failing_subscription(event: Event, ctx: Context) -> None:
     cases.enter(event, ctx, KIND, key=key, parts=[part], lines=lines)
 
 
+def explain(event: Event, ctx: Context, change: Change) -> None:
+    """Say why an invoice cannot be collected, where what came into the book tells it, or ties its payment to it."""
+    kind, after = change.after.get("kind"), change.after
+    if event.type in (TRY_FAILED, CHARGE_FAILED):
+        tries = _known(change.id, after.get("payment_intent"), after.get("latest_charge"))
+        _explain(event, ctx, tries, invoices=_known(after.get("invoice")))
+    elif kind in ("invoice", "invoice_payment") and change.changed("payment_intent", "charge"):
+        invoice = change.id if kind == "invoice" else after["invoice"]
+        _explain(event, ctx, _known(after["payment_intent"], after["charge"]), invoices=_known(invoice))
+
+
+def _known(*names: str | None) -> set[str]:
+    return {name for name in names if name is not None}
+
+
+def _explain(event: Event, ctx: Context, tries: Collection[str], *, invoices: Collection[str]) -> None:
+    whose: Owner = {"account": event.account or "", "livemode": bool(event.livemode)}
+    invoices = invoices or invoices_of(ctx.db, whose, tries)
+    declines = declines_of(ctx.db, whose, tries) if invoices else []
+    if not declines:
+        return
+    parts = [_reason(each) for each in declines]
+    lines = [_declined(each) for each in declines if each.type == TRY_FAILED]
+    for invoice in sorted(invoices):
+        cases.enter(event, ctx, KIND, key=stripe_key(event, KIND.name, invoice), parts=parts, lines=lines)
+
+
+def _reason(said: Decline) -> Part:
+    standing = SAID_BY_CHARGE if said.type == CHARGE_FAILED else SAID_BY_PAYMENT
+    facts = {"code": said.code}
+    said_by = (said.event, said.type)
+    return Part(name="reason", standing=standing, created=said.at, rank=0, facts=facts, said_by=said_by)
+
+
+def _declined(said: Decline) -> Line:
+    words = in_words(said.code, DECLINES)
+    return Line(f"declined/{said.charge or said.at}/{said.code}", f"Reason: {words}.", said.at, rank=1)
+
+
 def show(parts: Parts, whose: Whose) -> Face | None:
     """Say how it looks; there is nothing to tell of an invoice that never failed."""
     if "trouble" not in parts:
@@ -69,12 +134,16 @@ def show(parts: Parts, whose: Whose) -> Face | None:
     over = subscription in GIVEN_UP
     # When nothing is owed it is past due no more, also before the event that says so is there.
     standing = "" if ended and subscription in FAILING - GIVEN_UP else subscription
+    code = CONFIRM if trouble["asks"] else it.get("refused") or parts.get("reason", {}).get("code")
+    why = f" ({in_words(code, DECLINES)})" if code and ended is None else ""
     return Face(
-        title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}",
-        status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble)),
+        title=f"{_what(it)} {_word(status, over=over, asks=trouble['asks'])}: {money.display()}{why}",
+        status=ended or (f"subscription {_in_words(subscription)}, not paid" if over else _next(trouble, code)),
         is_open=ended is None and not over,
+        gravity=int(not trouble["next"] or subscription == "unpaid"),
         opened_at=it["opened_at"],
         facts={
+            "Why it failed" if ended else "Reason": with_code(code, DECLINES) if code else None if ended else NOT_TOLD,
             "Customer": it["customer"],
             "Tries": trouble["tries"] or None,
             "Next try": _when(trouble["next"], whose.now) if ended is None and not over else None,
@@ -84,7 +153,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         link=page_link(whose.account, whose.livemode, "invoices", it["id"]),
         money=money,
         customer=it["customer"],
-        code="authentication_required" if trouble["asks"] else None,
+        code=code,
     )
 
 
@@ -114,6 +183,7 @@ def _facts(invoice: Invoice, status: str) -> dict[str, object]:
         "status": status,
         "subscription": invoice.its_subscription,
         "opened_at": invoice.created or 0,
+        "refused": invoice.last_finalization_error and invoice.last_finalization_error.code,
     }
 
 
@@ -145,8 +215,18 @@ def _when(next_try: int | None, now: float) -> str | None:
     return with_weekday(next_try) if next_try >= now else f"was due {on_day(next_try)}"
 
 
-def _next(trouble: Mapping[str, object]) -> str:
-    return "Stripe tries again" if trouble["next"] else "Stripe does not try again"
+NOT_TOLD = "Stripe has not told us: the invoice's payment in Stripe says why"
+
+
+def _next(trouble: Mapping[str, object], code: str | None) -> str:
+    """Say what happens next, and what to do."""
+    if trouble["asks"]:
+        return "the customer must confirm it with their bank: send them the invoice's link"
+    if not trouble["next"]:
+        return "Stripe does not try again: ask the customer to pay in another way"
+    if code in USELESS_CARD:
+        return "Stripe tries again, which will hardly help: ask the customer for another card"
+    return "Stripe tries again"
 
 
 def _in_words(status: str) -> str:

@@ -126,8 +126,8 @@ def _dead_deliveries(facts: Facts) -> Words:
             "For": _ranked(facts["handlers"]),
             "Latest event": latest,
         },
-        advice="`hookline deliveries list --state dead` says why. Then `hookline retry ID` or "
-        "`hookline dismiss ID --reason TEXT`; when none is left, this message closes.",
+        advice="`hookline events list --state dead` lists their events, `hookline events get ID` says why. Then "
+        "`hookline retry ID` or `hookline dismiss ID --reason TEXT`; when none is left, this message closes.",
     )
 
 

@@ -1,51 +1,213 @@
-"""Tells the finance team about refunds, and again about one that did not arrive.
+"""Refunds: one message each, which changes as the refund does. One that failed is open until it is made anew.
 
 Not from `charge.refunded` or `charge.refund.updated`: they come beside the refund's own events, and say the same.
 """
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
 from handlers.context import Context
+from handlers.notifications import cases
 from handlers.notifications.alert import Alert
-from handlers.notifications.dashboard import stripe_link
+from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
+from handlers.notifications.dashboard import page_link, stripe_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import REFUND_FAILURES, in_words, with_code
+from handlers.payments.lifecycle import REFUND
+from handlers.payments.money import Money
 from handlers.payments.objects import Refund
-from handlers.reading import read_object
+from handlers.payments.payer import paid_by
+from handlers.payments.tables import refunds
+from handlers.reading import Snapshot, read
 from handlers.router import handler
+from ledger import tables
 from ledger.event import Event
+
+FAILED, CANCELED = "failed", "canceled"
+
+RULE_OF_FAILED = "failed_refund"
+
+STATES: Mapping[str, str] = {
+    "pending": "on its way to the customer",
+    "requires_action": "Stripe has asked the customer where to send it",
+    "succeeded": "sent to the customer",
+    CANCELED: "canceled: the money stays with us",
+}
+
+WHAT_TO_DO: Mapping[str, str] = {
+    "charge_for_pending_refund_disputed": "the payment is disputed: do not pay twice, answer the dispute",
+    "insufficient_funds": "nothing was sent: top up our Stripe balance and refund again",
+    "merchant_request": "stopped at our request: the money is back in our Stripe balance",
+}
+# By the code of the failure; of all others the next is true.
+
+PAY_BACK = "the money is back in our Stripe balance: pay the customer back in another way"
 
 
 @handler(source="stripe", types=["refund.created", "refund.updated", "refund.failed"], queue="notifications")
 def refund(event: Event, ctx: Context) -> None:
-    """Tell each refund once, and each failure of one once."""
-    made = read_object(event, Refund)
-    if made.status == "failed" or event.type == "refund.failed":
-        what, alert = "failed_refund", _failed(event, made)
-    elif made.status == "canceled":
-        what, alert = "canceled_refund", _told(event, made, f"Refund canceled: {made.money.display()}")
-    else:
-        what, alert = "refund", _told(event, made, f"Refund: {made.money.display()}")
-    alert.post(event, ctx, key=stripe_key(event, what, made.id))
+    """Keep one message for each refund."""
+    snapshot = read(event, Snapshot[Refund])
+    made = snapshot.data.object
+    state = FAILED if event.type == "refund.failed" else made.status or "pending"
+    part = _part("refund", snapshot.created, state, _facts(made, state, snapshot.created))
+    lines = _lines(made, state, snapshot.created)
+    key = stripe_key(event, KIND.name, made.id)
+    payer = cases.known_part("payer", paid_by(ctx.db, event, made.payment_intent or made.charge))
+    cases.enter(event, ctx, KIND, key=key, parts=[part, *payer], lines=lines)
+    if state == FAILED:
+        _heal_at_once(event, ctx, key, made, snapshot.created)
+    if state == FAILED:
+        _tell_elsewhere(event, ctx, key, made)
+    elif state != CANCELED:
+        _heal(event, ctx, made)
 
 
-def _failed(event: Event, made: Refund) -> Alert:
-    why = in_words(made.failure_reason, REFUND_FAILURES)
-    title = f"Refund failed: {made.money.display()} ({why})"
-    return _told(event, made, title, failure=with_code(made.failure_reason, REFUND_FAILURES))
+def _part(name: str, created: int, state: str, facts: Mapping[str, Any]) -> Part:
+    standing = int(REFUND.standing(state))
+    return Part(name=name, standing=standing, created=created, rank=REFUND.rank(state), facts=facts)
 
 
-def _told(event: Event, made: Refund, title: str, *, failure: str | None = None) -> Alert:
+def _facts(made: Refund, state: str, created: int) -> dict[str, Any]:
+    return {
+        "state": state,
+        "at": created,
+        "id": made.id,
+        "amount": made.amount,
+        "currency": made.currency,
+        "payment": made.payment_intent or made.charge,
+        "reason": made.reason,
+        "failure": made.failure_reason,
+        "made_at": made.created or created,
+    }
+
+
+def _lines(made: Refund, state: str, created: int) -> list[Line]:
+    """Tell the history of those only that did not go as usual: of the others there is nothing to tell but them."""
+    ends = {
+        FAILED: f"Failed: {in_words(made.failure_reason, REFUND_FAILURES)}. {made.money.display()} did not arrive.",
+        CANCELED: f"Canceled: {made.money.display()} stay with us.",
+    }
+    if state not in ends:
+        return []
+    first = [Line("made", f"Refund of {made.money.display()} made.", made.created)] if made.created else []
+    return [*first, Line(state, ends[state], created, rank=1)]
+
+
+def _tell_elsewhere(event: Event, ctx: Context, key: str, made: Refund) -> None:
+    """Tell a failure also where failures are to be told, if the refund was told in another channel."""
+    rule, row = ctx.rules.by_kind[RULE_OF_FAILED], cases.take_row(ctx, key)
+    if row is None or row["channel"] == rule.channel or row["state"] != cases.OPEN:
+        return
     payment = made.payment_intent or made.charge
-    return Alert(
-        title=title,
+    alert = Alert(
+        title=f"Refund failed: {made.money.display()} ({in_words(made.failure_reason, REFUND_FAILURES)})",
         facts={
-            "Why it failed": failure,
-            "Reason": made.reason and made.reason.replace("_", " "),
-            "Status": made.status and made.status.replace("_", " "),
+            "State": _what_to_do(made.failure_reason),
+            "Why it failed": with_code(made.failure_reason, REFUND_FAILURES),
             "Payment": payment,
             "Refund": made.id,
         },
         link=stripe_link(event, "payments", payment) if payment else None,
-        kind="refund" if failure is None else "failed_refund",
+        kind=RULE_OF_FAILED,
         money=made.money,
-        code=made.failure_reason or made.reason,
+        code=made.failure_reason,
     )
+    alert.post(event, ctx, key=stripe_key(event, RULE_OF_FAILED, made.id))
+
+
+def _heal(event: Event, ctx: Context, made: Refund) -> None:
+    """Close what failed of the same payment: it was refunded anew."""
+    if made.payment_intent is None or made.created is None:
+        return
+    statement = select(tables.cases.c.key, tables.cases.c.facets).where(
+        tables.OPEN,
+        tables.cases.c.kind == KIND.name,
+        tables.cases.c.account == (event.account or ""),
+        tables.cases.c.livemode == event.livemode,
+    )
+    for row in ctx.db.execute(statement.order_by(tables.cases.c.key)).all():
+        failed = json.loads(row.facets)["parts"]["refund"]
+        same = failed["facts"]["payment"] == made.payment_intent and failed["facts"]["id"] != made.id
+        if same and made.created >= failed["version"][1]:
+            _close(event, ctx, row.key, by=made.id, at=made.created)
+
+
+def _heal_at_once(event: Event, ctx: Context, key: str, made: Refund, failed_at: int) -> None:
+    """Close what failed, where the refund that took its place was heard of first."""
+    which = {
+        "its_account": event.account or "",
+        "its_mode": event.livemode,
+        "its_payment": made.payment_intent,
+        "failed_at": failed_at,
+    }
+    found = ctx.db.execute(_LATER, which).first()
+    if found is not None:
+        _close(event, ctx, key, by=found.id, at=found.made_at)
+
+
+def _close(event: Event, ctx: Context, key: str, *, by: str, at: int) -> None:
+    said_by = (by, "refund.created")
+    part = Part(name="anew", standing=0, created=at, rank=0, facts={"id": by}, said_by=said_by)
+    line = Line(f"anew/{by}", f"Healed: refunded anew ({by}).", at)
+    cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
+
+
+_LATER = (
+    select(refunds.c.id, refunds.c.made_at)
+    .where(
+        refunds.c.account == bindparam("its_account"),
+        refunds.c.livemode == bindparam("its_mode"),
+        refunds.c.payment_intent == bindparam("its_payment"),
+        refunds.c.made_at >= bindparam("failed_at"),
+        refunds.c.status.not_in([FAILED, CANCELED]),
+    )
+    .order_by(refunds.c.made_at, refunds.c.id)
+    .limit(1)
+)
+
+
+def show(parts: Parts, whose: Whose) -> Face:
+    """Say how a refund looks."""
+    it, anew = parts["refund"], parts.get("anew")
+    state, money = str(it["state"]), Money(it["amount"], it["currency"])
+    failed = state == FAILED
+    customer = parts.get("payer", {}).get("customer")
+    why = f" ({in_words(it['failure'], REFUND_FAILURES)})" if failed else ""
+    status = STATES.get(state, state.replace("_", " "))
+    if failed:
+        status = f"refunded anew ({anew['id']})" if anew else _what_to_do(it["failure"])
+    return Face(
+        title=f"{_title(state, anew is not None)}: {money.display()}{why}",
+        status=status,
+        is_open=failed and anew is None and it["failure"] != "merchant_request",
+        opened_at=it["at"] if failed else it["made_at"],
+        facts={
+            "Why it failed": with_code(it["failure"], REFUND_FAILURES) if failed else None,
+            "Reason": it["reason"] and it["reason"].replace("_", " "),
+            "Customer": customer,
+            "Payment": it["payment"],
+            "Refund": it["id"],
+        },
+        link=page_link(whose.account, whose.livemode, "payments", it["payment"]) if it["payment"] else None,
+        money=money,
+        customer=customer,
+        code=it["failure"] or it["reason"],
+        rule=RULE_OF_FAILED if failed else None,
+    )
+
+
+KIND = Kind("refund", show)
+
+
+def _title(state: str, is_anew: bool) -> str:  # noqa: FBT001  # one of two words
+    if state == FAILED:
+        return "Refund failed, made anew" if is_anew else "Refund failed"
+    return "Refund canceled" if state == CANCELED else "Refund"
+
+
+def _what_to_do(failure: str | None) -> str:
+    return WHAT_TO_DO.get(failure or "", PAY_BACK)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select, update
 
 from handlers.context import Context
 from handlers.notifications import blocks
-from handlers.notifications.cases import OPEN, thread_key
+from handlers.notifications.cases import OPEN, thread_key, without_snooze
 from handlers.notifications.harmless import mrkdwn
-from ledger.effects import Effect, write_message
+from ledger.effects import Effect, change_message, read_message, write_message
 from ledger.event import Event
 from ledger.tables import cases, effects
 
@@ -31,13 +31,25 @@ def plan_reminder(event: Event, ctx: Context, row: Mapping[str, Any], until: flo
 
 
 def render_reminder(db: Connection, effect: Effect) -> Effect | None:
-    """Write a reminder as it must read now; None when there is nothing to remind of any more."""
+    """Write a reminder as it must read now; None when there is nothing to remind of any more.
+
+    The case's own message says no more that it is snoozed.
+    """
     row = db.execute(select(cases).where(cases.c.key == effect.parent)).first()
     if row is None or row.state != OPEN or row.snoozed_until != effect.message[REMINDER]:
         return None
+    _wake(db, row.key, effect.message[REMINDER])
     call = f"{effect.message['mention']} " if effect.message["mention"] else ""
-    text = f"{call}The snooze is over, and this is still open: {mrkdwn(row.title)} ({mrkdwn(row.status)})"
+    text = f"{call}The snooze is over, and this is still open: {mrkdwn(row.title)}; {mrkdwn(row.status)}"
     message = {**effect.message, "text": text, "blocks": [blocks.mrkdwn_section(text)]}
     written = write_message(message, for_us_only=True)
     db.execute(update(effects).where(effects.c.id == effect.id).values(message=written))
     return replace(effect, message=message)
+
+
+def _wake(db: Connection, key: str, now: float) -> None:
+    told = db.execute(select(effects.c.message).where(effects.c.key == key)).scalar()
+    if told is None:
+        return
+    message = read_message(told)
+    change_message(db, key, {**message, "blocks": without_snooze(message["blocks"])}, now=now)

@@ -40,6 +40,9 @@ NAMES: Mapping[str, str] = {
 }
 # Of several; where there is only one so far, its name is the kind's own.
 
+CASES = frozenset({"dispute", "failed_payout", "suspicious_payment", "failing_subscription", "failed_refund"})
+# They have a message of their own to work with, where they are not told of here.
+
 LISTED = 40
 # With a section each, which only the longest names need, they fit into a message.
 
@@ -149,9 +152,17 @@ def _summary(total: Total, alike: str, call: str | None) -> dict[str, Any]:
         header(f"{mode}{counted(total.count, kind)}"),
         *([mrkdwn_section(call)] if call else []),
         mrkdwn_section(mrkdwn(", ".join(each for each in (sentence(total, kind), span(total)) if each), 600)),
-        context("There were many, so this is one message. It counts on; the list is in the thread."),
+        context("There were many, so this is one message. It counts on; the list is in the thread.", *_own(kind)),
     ]
     return {"text": f"{call} {mrkdwn(title, 600)}" if call else mrkdwn(title, 600), "blocks": blocks}
+
+
+def _own(kind: str) -> list[str]:
+    """Say where the buttons are of what somebody must work with."""
+    if kind not in CASES:
+        return []
+    where = "; /hookline disputes lists those that wait for us" if kind == "dispute" else ""
+    return [f"Each that changes while it is open gets a message of its own, with buttons{where}."]
 
 
 def _call(db: Connection, root: int) -> str | None:
@@ -168,7 +179,8 @@ def _list(db: Connection, root: int, total: Total, alike: str) -> dict[str, Any]
     blocks: list[Block] = [mrkdwn_section(text) for text in _paragraphs(lines)]
     more = total.count - len(lines)
     if more > 0:
-        shown = f"{len(lines)} are listed, the largest amounts first"
+        each = " of each currency" if len(total.sums) > 1 else ""
+        shown = f"{len(lines)} are listed, the largest{each} first"
         blocks.append(context(f"{shown}. {more:,} more: hookline alerts folded {root}"))
     return {"text": f"{mode}The list of {counted(total.count, kind)}", "blocks": blocks}
 
@@ -187,9 +199,9 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
 
 def _lines(db: Connection, root: int, kind: str) -> Iterator[str]:
     columns = (effects.c.amount, effects.c.currency, effects.c.customer, effects.c.reason, effects.c.message)
-    mine = select(*columns).where(effects.c.folded_into == root, effects.c.parent.is_(None))
-    largest = mine.order_by(func.coalesce(effects.c.amount, 0).desc(), effects.c.id).limit(LISTED)
-    for amount, currency, customer, reason, message in db.execute(largest):
+    chosen = _largest(db, root)
+    found = db.execute(select(effects.c.id, *columns).where(effects.c.id.in_(chosen))).all()
+    for _, amount, currency, customer, reason, message in sorted(found, key=lambda row: chosen.index(row.id)):
         told = read_message(message)
         money = display(amount, currency) if amount is not None and currency else None
         who = told.get(WHO) or customer
@@ -197,6 +209,20 @@ def _lines(db: Connection, root: int, kind: str) -> Iterator[str]:
         facts = [money, mrkdwn(who, 60) if who else None, mrkdwn(why, 60) if why else None, _link(told)]
         known = [each for each in facts if each]
         yield "• " + (" · ".join(known) if known else str(told["text"])[:200])
+
+
+def _largest(db: Connection, root: int) -> list[int]:
+    """Give the ids of the largest of each currency, currency by currency: amounts of two of them have no order.
+
+    Each currency has as many places as another, and what some do not need goes to those that have more.
+    """
+    size = func.abs(func.coalesce(effects.c.amount, 0)).desc()
+    place = func.row_number().over(partition_by=effects.c.currency, order_by=(size, effects.c.id))
+    mine = (effects.c.folded_into == root, effects.c.parent.is_(None))
+    ranked = select(effects.c.id, effects.c.currency, place.label("place")).where(*mine).subquery()
+    chosen = db.execute(select(ranked).order_by(ranked.c.place, ranked.c.currency, ranked.c.id).limit(LISTED)).all()
+    chosen = sorted(chosen, key=lambda row: (row.currency is None, row.currency or "", row.place))
+    return [row.id for row in chosen]
 
 
 def _link(told: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,6 @@ disputes and the refund of its payment, also of those that were heard of before 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, select
-
 from handlers.context import Context
 from handlers.notifications import cases
 from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
@@ -18,7 +16,7 @@ from handlers.notifications.reasons import FRAUD_TYPES, REVIEWS, in_words, with_
 from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Charge, Dispute, EarlyFraudWarning, Review
-from handlers.payments.tables import payments
+from handlers.payments.payer import paid_by
 from handlers.reading import Snapshot, read
 from handlers.router import handler
 from ledger.event import Event
@@ -101,24 +99,10 @@ NO_DISPUTE = frozenset({"warning_closed", "prevented"})
 
 def _enter(event: Event, ctx: Context, part: Part, lines: list[Line], *, payment: str) -> None:
     key = stripe_key(event, KIND.name, payment)
-    facts = {"id": payment, **_from_book(event, ctx, payment)}
+    facts = {"id": payment, **paid_by(ctx.db, event, payment)}
     # What the book knows is more than nothing, whichever event came first.
     known = Part(name="payment", standing=0, created=0, rank=int("amount" in facts), facts=facts)
     cases.enter(event, ctx, KIND, key=key, parts=[part, known], lines=lines)
-
-
-def _from_book(event: Event, ctx: Context, payment: str) -> dict[str, Any]:
-    """Look up how much it is about: neither a warning nor a review says."""
-    which = {"its_account": event.account or "", "its_mode": event.livemode, "its_id": payment}
-    row = ctx.db.execute(_PAYMENT, which).mappings().first()
-    return dict(row) if row else {}
-
-
-_PAYMENT = select(payments.c.amount, payments.c.currency, payments.c.customer).where(
-    payments.c.account == bindparam("its_account"),
-    payments.c.livemode == bindparam("its_mode"),
-    payments.c.id == bindparam("its_id"),
-)
 
 
 def show(parts: Parts, whose: Whose) -> Face | None:
@@ -138,6 +122,7 @@ def show(parts: Parts, whose: Whose) -> Face | None:
         title=f"Suspicious payment{word}{f': {money.display()}' if money else ''}",
         status=status,
         is_open=is_open,
+        gravity=int(warned),
         opened_at=min(int(part["opened_at"]) for part in (warning, review) if part is not None),
         facts={
             "The bank warns": with_code(warning["fraud_type"], FRAUD_TYPES) if warning else None,

@@ -125,9 +125,9 @@ def enter_intent(db: Transaction, event: Event) -> Change:
     }
     version = _version(event, snapshot, standing=PAYMENT.standing(state), rank=PAYMENT.rank(state))
     whose = _whose(event, intent.id)
-    told = {**facts, "invoice": intent.invoice}
+    told = {**facts, "invoice": intent.its_invoice}
     change = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
-    return _tied(db, change, whose, intent.invoice)
+    return _tied(db, change, whose, intent.its_invoice)
 
 
 def enter_refunded_charge(db: Transaction, event: Event) -> Change:

@@ -2,7 +2,7 @@
 
 from handlers.context import Context
 from handlers.errors import GiveUp
-from handlers.notifications import failed_payment
+from handlers.notifications import failed_payment, failing_subscription
 from handlers.payments import book
 from handlers.payments.change import Change
 from handlers.payments.keep import keep
@@ -16,12 +16,14 @@ from ledger.event import Event
 def payment(event: Event, ctx: Context) -> None:
     """Keep one row a payment; what was told of its failures is over once it is paid.
 
-    That is done here, and by no handler of its own, because no event is more frequent than a payment that succeeds.
+    That is done here, and by no handler of its own, because no event is more frequent than a payment that succeeds. So
+    is saying why an invoice could not be collected: what is noted here and what tells it commit together.
     """
     change = book.enter_intent(ctx.db, event)
     _resolve(event, ctx, change)
     if change.before is not None and change.after["status"] == "succeeded":
         failed_payment.paid_after_all(event, ctx, change.id)
+    failing_subscription.explain(event, ctx, change)
 
 
 @handler(source="stripe", types=["charge.refunded"], queue="payments")
@@ -50,6 +52,7 @@ def entry(event: Event, ctx: Context) -> None:
         raise GiveUp(f"the book knows no kind of object that {event.type} tells of")
     change = keep(ctx.db, event, kind)
     _resolve(event, ctx, change)
+    failing_subscription.explain(event, ctx, change)
     if _lacks_its_fee(change):
         ctx.look_up(event)
 

@@ -97,6 +97,10 @@ class Kept(Shape):
         return self.balance_transaction
 
 
+class _Outcome(Shape):
+    reason: Name | None = None
+
+
 class KeptCharge(Kept):
     """One try at a payment."""
 
@@ -105,6 +109,12 @@ class KeptCharge(Kept):
     captured: bool = True
     disputed: bool = False
     failure_message: Words = None
+    outcome: _Outcome | None = None
+
+    @property
+    def outcome_reason(self) -> str | None:
+        """The bank's own word, where the failure's code says no more than that it declined."""
+        return self.outcome.reason if self.outcome else None
 
     @property
     def settled_by(self) -> str | None:

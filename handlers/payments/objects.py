@@ -1,5 +1,6 @@
 """Stripe's objects, as far as the book and the alerts need them."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -7,6 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from handlers.payments.money import Money
 from handlers.reading import Amount, Currency, Name, Reference, Seconds, Shape, Words
+
+INVOICE_ID = re.compile(r"in_[A-Za-z0-9]{1,250}", re.ASCII)
 
 
 def _tuple(value: object) -> object:
@@ -42,6 +45,12 @@ class PaymentError(Shape):
         return self.decline_code or self.code
 
 
+class PaymentDetails(Shape):
+    """What a payment is for, in the words of who asked for it."""
+
+    order_reference: Words = None
+
+
 class Intent(Shape):
     """A PaymentIntent: one payment, with as many tries as it takes."""
 
@@ -54,12 +63,19 @@ class Intent(Shape):
     latest_charge: Reference | None = None
     last_payment_error: PaymentError | None = None
     invoice: Reference | None = None  # until 2025
+    payment_details: PaymentDetails | None = None
     receipt_email: Words = None
 
     @property
     def money(self) -> Money:
         """What was asked for."""
         return Money(self.amount, self.currency)
+
+    @property
+    def its_invoice(self) -> str | None:
+        """The bill that it is for. Since 2025 Stripe writes that where anybody may write what an order is called."""
+        order = (self.payment_details or PaymentDetails()).order_reference or ""
+        return self.invoice or (order if INVOICE_ID.fullmatch(order) else None)
 
     @property
     def failure_code(self) -> str | None:
@@ -230,6 +246,12 @@ class Payout(Shape):
         return Money(self.amount, self.currency)
 
 
+class Refusal(Shape):
+    """Why an invoice could not be made final."""
+
+    code: Name | None = None
+
+
 class SubscriptionDetails(Shape):
     """Which subscription an invoice is for, in newer versions of Stripe's API."""
 
@@ -259,6 +281,7 @@ class Invoice(Shape):
     subscription: Reference | None = None
     parent: InvoiceParent | None = None
     created: Seconds | None = None
+    last_finalization_error: Refusal | None = None
 
     @property
     def its_subscription(self) -> str | None:

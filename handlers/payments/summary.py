@@ -2,11 +2,11 @@
 
 Times are Stripe's, not ours: of the event that brought a payment or payout where it stands, and when a refund or
 dispute was made. An object counts once, as it stands now: a payment that failed and was taken later is taken. Sums are
-of one currency each; test money is never added to real money.
+of one currency and one account each; test money is never added to real money.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,6 +110,7 @@ class Summary:
         since: Unix seconds, inclusive.
         until: Unix seconds, exclusive.
         livemode: real money, or test money.
+        account: whose: a connected account; None is our own.
         by_currency: sorted by currency; only those in which something happened.
         by_state: every object that came to its state in this time, by kind, state and currency.
         failure_codes: of the payments whose last try failed, the most frequent first.
@@ -119,6 +120,7 @@ class Summary:
     since: float
     until: float
     livemode: bool
+    account: str | None
     by_currency: tuple[Money, ...]
     by_state: tuple[Standing, ...]
     failure_codes: tuple[FailureCode, ...]
@@ -146,9 +148,19 @@ class _Span:
         return and_(*conditions)
 
 
-def summarise(
+OWN = ""
+# What the book calls our own account.
+
+
+def summarise(db: Connection, *, since: float, until: float, livemode: bool = True, account: str = OWN) -> Summary:
+    """Sum up what became of one account's money, as `summaries` does."""
+    found = summaries(db, since=since, until=until, livemode=livemode, account=account)
+    return found[0]
+
+
+def summaries(
     db: Connection, *, since: float, until: float, livemode: bool = True, account: str | None = None
-) -> Summary:
+) -> list[Summary]:
     """Sum up what became of payments, refunds, disputes and payouts from `since` until before `until`.
 
     Args:
@@ -156,18 +168,28 @@ def summarise(
         since: Unix seconds, inclusive, of Stripe's clock.
         until: Unix seconds, exclusive.
         livemode: real money, or test money.
-        account: only this connected account; '' is our own, None all of them.
+        account: only this connected account; OWN is our own, None each of them.
+
+    Returns:
+        One of each account in which something happened, our own first: what two accounts have is nobody's sum. Where
+        nothing happened, one that says so, of the account that was asked for or of our own.
 
     """
     span = _Span(since=since, until=until, livemode=livemode, account=account)
-    return Summary(
-        since=since,
-        until=until,
-        livemode=livemode,
-        by_currency=tuple(_by_currency(db, span)),
-        by_state=tuple(_by_state(db, span)),
-        failure_codes=tuple(_failure_codes(db, span)),
-    )
+    by_currency, by_state, codes = _by_currency(db, span), _by_state(db, span), _failure_codes(db, span)
+    accounts = sorted({*by_currency, *by_state, *codes}) or [account or OWN]
+    return [
+        Summary(
+            since=since,
+            until=until,
+            livemode=livemode,
+            account=each or None,
+            by_currency=tuple(by_currency.get(each, ())),
+            by_state=tuple(by_state.get(each, ())),
+            failure_codes=tuple(_ranked(codes.get(each, ()))),
+        )
+        for each in accounts
+    ]
 
 
 def summary_view(found: Summary) -> View:
@@ -283,34 +305,44 @@ _SETTLED = tuple(
 )
 
 
-def _by_currency(db: Connection, span: _Span) -> Iterator[Money]:
-    found: dict[str, dict[str, Sum]] = defaultdict(lambda: defaultdict(Sum))
+def _by_currency(db: Connection, span: _Span) -> dict[str, list[Money]]:
+    found: dict[tuple[str, str], dict[str, Sum]] = defaultdict(lambda: defaultdict(Sum))
     for row in (*_ROWS, *_SETTLED):
         conditions = and_(span.holds(row.at, row.amount.table), row.counts, row.currency.is_not(None))
-        for currency, *parts in db.execute(_summed(row.amount, [row.currency], conditions)):
-            found[currency][row.name] += _sum(*parts)
-    for currency in sorted(found):
-        sums: dict[str, Any] = dict(found[currency])
+        by = [row.amount.table.c.account, row.currency]
+        for account, currency, *parts in db.execute(_summed(row.amount, by, conditions)):
+            found[account, currency][row.name] += _sum(*parts)
+    of: dict[str, list[Money]] = defaultdict(list)
+    for account, currency in sorted(found):
+        sums: dict[str, Any] = dict(found[account, currency])
         fees = sums.pop("fees", None)
-        yield Money(currency=currency, **sums, fees=fees.amount if fees else None)
+        of[account].append(Money(currency=currency, **sums, fees=fees.amount if fees else None))
+    return of
 
 
-def _by_state(db: Connection, span: _Span) -> Iterator[Standing]:
+def _by_state(db: Connection, span: _Span) -> dict[str, list[Standing]]:
+    of: dict[str, list[Standing]] = defaultdict(list)
     for table, (kind, state) in _STATES.items():
-        named = [kind.label("its_kind"), state.label("its_state"), table.c.currency]
+        named = [table.c.account, kind.label("its_kind"), state.label("its_state"), table.c.currency]
         rows = db.execute(_summed(table.c.amount, named, span.holds(_REACHED_AT[table], table))).all()
-        for its_kind, its_state, currency, *parts in sorted(rows, key=lambda each: tuple(map(str, each[:3]))):
+        for account, its_kind, its_state, currency, *parts in sorted(rows, key=lambda each: tuple(map(str, each[:4]))):
             total = _sum(*parts)
             amount = total.amount if parts[1] is not None else None
-            yield Standing(kind=its_kind, state=its_state, currency=currency, count=total.count, amount=amount)
+            of[account].append(
+                Standing(kind=its_kind, state=its_state, currency=currency, count=total.count, amount=amount)
+            )
+    return of
 
 
-def _failure_codes(db: Connection, span: _Span) -> Sequence[FailureCode]:
-    code = payments.c.failure_code
-    statement = select(code, func.count().label("number")).where(
+def _failure_codes(db: Connection, span: _Span) -> dict[str, list[FailureCode]]:
+    account, code = payments.c.account, payments.c.failure_code
+    statement = select(account, code, func.count().label("number")).where(
         span.holds(payments.c.version_created, payments), _TRY_FAILED, code.is_not(None)
     )
-    return _ranked(FailureCode(code=row.failure_code, count=row.number) for row in db.execute(statement.group_by(code)))
+    of: dict[str, list[FailureCode]] = defaultdict(list)
+    for row in db.execute(statement.group_by(account, code)):
+        of[row.account].append(FailureCode(code=row.failure_code, count=row.number))
+    return of
 
 
 def _ranked(codes: Iterable[FailureCode]) -> list[FailureCode]:

@@ -61,9 +61,13 @@ class Book:
         return JSONResponse(view)
 
     def summary(self, asked: Annotated[shapes.SummaryAsked, Query()]) -> Response:
-        """Sum up what became of money, in the last 24 h unless `since` says otherwise; never both modes together."""
+        """Sum up what became of money, in the last 24 h unless `since` says otherwise: each mode and account apart."""
         since, until = span_of(asked, now=time.time())
         modes = [True, False] if asked.livemode is None else [asked.livemode]
         with self._ledger.read() as db:
-            found = [summary.summarise(db, since=since, until=until, livemode=livemode) for livemode in modes]
-        return JSONResponse({"summaries": [summary.summary_view(each) for each in found]})
+            found = [
+                summary.summary_view(each)
+                for livemode in modes
+                for each in summary.summaries(db, since=since, until=until, livemode=livemode, account=asked.whose)
+            ]
+        return JSONResponse({"summaries": found})

@@ -111,11 +111,20 @@ class SummaryAsked(Span):
     """What to sum up."""
 
     mode: Mode | None = Field(None, description="Unset: one summary of each.")
+    account: Word | None = Field(
+        None,
+        description="A connected account (acct_…), or `own`. Unset: one of each that has anything.",
+    )
 
     @property
     def livemode(self) -> bool | None:
         """Real money, or test money."""
         return _livemode(self.mode)
+
+    @property
+    def whose(self) -> str | None:
+        """The account as the book calls it."""
+        return "" if self.account == "own" else self.account
 
 
 class ObjectsAsked(Asked):
@@ -601,18 +610,19 @@ class FailureCode(Told):
 
 
 class Summary(Told):
-    """What became of real money, or of test money."""
+    """What became of one account's real money, or test money; no account is our own."""
 
     since: str
     until: str
     livemode: bool
+    account: str | None
     by_currency: list[Money]
     by_state: list[Standing]
     failure_codes: list[FailureCode]
 
 
 class Summaries(Told):
-    """One of each mode that was asked for."""
+    """One of each mode and account that was asked for."""
 
     summaries: list[Summary]
 

@@ -74,6 +74,8 @@ def test_a_rule_says_where_from_what_amount_and_who_is_called(tmp_path: Path) ->
         ("[alerts.dispute]\nat_least = {usd = -1}", 2, "zero or more"),
         ('[alerts.dispute.at_least]\nUSD = "5"', 2, "not a currency"),
         ('[alerts.dispute.at_least]\nusd = 5\neur = "5 €"', 3, "not an amount"),
+        ('[alerts.dispute.at_least]\nusd = "1_0"', 2, "not an amount"),
+        ('[alerts.dispute]\nat_least = {usd = "1e3"}', 2, "not an amount"),
         ("[alerts]\n\nrefunds.post = false", 3, "not a kind of alert"),
         ("\n[alerts.chargeback]\npost = true", 2, "not a kind of alert"),
         ('[digest]\nat = "25:00"', 2, "not a time of day"),

@@ -115,7 +115,7 @@ def refund(draw: Random) -> Story:
     keys, status = [f"stripe/refund/-/test/{back}"], "succeeded"
     if draw.random() < 0.3:
         webhooks.append(tell.stripe("refund.failed", *of_refund))
-        keys, status = [*keys, f"stripe/failed_refund/-/test/{back}"], "failed"
+        keys, status = [*keys, f"stripe/refund/-/test/{back}/failed"], "failed"
     paid = {"status": "succeeded", "amount": amount, "amount_received": amount, "amount_refunded": part}
     rows = (
         {"table": "payments", "id": intent, "latest_charge": charge, **paid},

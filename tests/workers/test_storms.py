@@ -249,7 +249,29 @@ def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_
     let_time_pass(ledger, slack)
     send_all(ledger, sender)  # as many wait, so they are folded again, into another message
     assert [post.key.partition("/")[0] for post in slack.posts] == ["storm", "storm"]
-    assert states(ledger) == {"dead": 2, "sent": FOLD_AT + 2}  # the first storm's message, and its list
+    assert states(ledger) == {"kept": 2, "sent": FOLD_AT + 2}  # the first storm's message, and its list, are over
+
+
+def test_what_comes_after_a_storm_has_died_is_not_lost_in_it_and_what_died_is_listed_and_told_by_a_retry(
+    ledger: Ledger, slack: SlackStandIn, sender: Sender
+) -> None:
+    store(ledger, new_event())
+    plan_many(ledger, 0, FOLD_AT, now=time.time() - 1)
+    with ledger.write() as db:
+        while (effect := line.claim_next(db, token="t", now=time.time())) is None:
+            db.execute(update(channels).values(next_at=0))
+        effects.mark_dead(db, effect, token="t", error="refused", now=time.time())
+        assert {each["state"] for each in line.list_folded(db, effect.id)} == {"dead"}
+    plan_many(ledger, FOLD_AT, 3, now=time.time() - 1)  # at once: the storm would still go on
+    let_time_pass(ledger, slack)
+    sender.send()
+    assert [post.key for post in slack.posts] == [f"failed/{FOLD_AT + number}" for number in range(3)]
+    with ledger.write() as db:
+        again.retry_events(db, [1], time.time())
+    let_time_pass(ledger, slack)
+    sender.send()
+    assert slack.posts[3].text.startswith(f"{FOLD_AT} failed payments")
+    assert states(ledger) == {"kept": 2, "sent": 3 + FOLD_AT + 2}
 
 
 def test_what_trickles_in_becomes_one_message_as_well_that_counts_on(

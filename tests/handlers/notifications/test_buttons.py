@@ -134,6 +134,70 @@ def test_snoozing_says_until_when_and_a_reminder_comes_then(desk: Desk) -> None:
     assert reminder["text"].startswith("The snooze is over, and this is still open: Dispute opened: $49.00")
 
 
+def test_when_the_snooze_is_over_the_message_says_no_more_that_there_is_one(desk: Desk) -> None:
+    press(desk, "acknowledge")
+    press(desk, "snooze", name="press.2")
+    assert claim_reminder(desk, SAMPLED_AT + SNOOZE_S) is not None
+    assert "Snoozed until" not in json.dumps(message(desk).blocks)
+    assert "Acknowledged by" in json.dumps(message(desk).blocks)
+    states = select(effects.c.state).where(effects.c.key == KEY)
+    assert desk.db.execute(states).scalar_one() == "planned"  # to be changed where it is
+
+
+def asked(what: str, status: str, at_s: int) -> dict[str, Any]:
+    """Make an event of an inquiry, which may become a dispute."""
+    of = dispute("created", data__object__status=status)
+    return {**of, "id": f"evt_{status}_{at_s}", "type": f"charge.dispute.{what}", "created": of["created"] + at_s}
+
+
+def posted(desk: Desk) -> None:  # what a sender does
+    desk.db.execute(update(cases).values(channel_id="C1", ts="1.0"))
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("warning_closed", f"Acknowledged by <@{MARA}>, 30 Oct 2026, 12:00 UTC, before it was opened again"),
+        ("warning_under_review", f"Acknowledged by <@{MARA}>, 30 Oct 2026, 12:00 UTC, before it got worse"),
+    ],
+)
+def test_a_case_that_comes_back_or_gets_worse_was_acknowledged_before_that_and_is_loud(
+    engine: Engine, router: Router, status: str, told: str
+) -> None:
+    with open_desk(engine, router, allowed_users=frozenset({MARA})) as desk:
+        desk.deliver(asked("created", "warning_needs_response", 0))
+        press(desk, "acknowledge")
+        press(desk, "snooze", name="press.2")
+        posted(desk)
+        desk.deliver(asked("updated", status, 60))
+        assert "again" not in threads(desk)
+        desk.deliver(asked("updated", "needs_response", 120))
+        desk.deliver(asked("updated", "needs_response", 120))
+        assert told in json.dumps(message(desk).blocks)
+        assert "Snoozed until" not in json.dumps(message(desk).blocks)
+        assert buttons(message(desk))[0] == "Acknowledge"
+        assert "Dispute opened: $49.00" in threads(desk)["again"]
+        again = desk.db.execute(select(effects.c.message).where(effects.c.key.like("%/again/%"))).scalar_one()
+        assert read_message(again)["broadcast"]
+        press(desk, "acknowledge", name="press.3")
+        assert "before it" not in json.dumps(message(desk).blocks)
+        assert buttons(message(desk)) == ["Snooze 24 h", "Open in Stripe", "Replay"]
+
+
+def test_a_refund_that_fails_after_it_was_told_is_loud_and_can_be_taken_in_hand(desk: Desk) -> None:
+    desk.deliver(sample("refund.created", livemode=True))
+    posted(desk)
+    desk.deliver(sample("refund.failed", livemode=True))
+    (refund,) = (post for post in desk.posts() if "/refund/" in post.key)
+    assert refund.header == "Refund failed: $49.00 (card expired or canceled)"
+    assert buttons(refund) == ["Acknowledge", "Snooze 24 h", "Open in Stripe", "Replay"]
+    (again,) = (line for key, line in desk.lines().items() if "/again/" in key)
+    assert again.text == (
+        "Needs somebody now: Refund failed: $49.00 (card expired or canceled); "
+        "the money is back in our Stripe balance: pay the customer back in another way"
+    )
+
+
 def test_there_is_no_reminder_of_a_case_that_has_healed_or_was_snoozed_again(desk: Desk) -> None:
     press(desk, "snooze")
     desk.db.execute(update(cases).values(snoozed_until=SAMPLED_AT + 2 * SNOOZE_S))

@@ -53,6 +53,20 @@ def subscription(what: str, at_s: int, status: str) -> Payload:
     return event(f"sub_{what}_{status}", type_, at_s, id="sub_1", status=status, latest_invoice="in_1")
 
 
+def refund(what: str, at_s: int, status: str, *, of: str = "re_1") -> Payload:
+    its = {"id": of, "payment_intent": "pi_1", "amount": 4_900, "currency": "usd", "status": status}
+    made = SAMPLED_AT + (90 if of == "re_2" else 0)
+    failure = {"failure_reason": "expired_or_canceled_card"} if status == "failed" else {}
+    return event(f"{of}_{what}", f"refund.{what}", at_s, **its, **failure, created=made)
+
+
+def declined(at_s: int, code: str, charge: str, **fields: object) -> Payload:
+    its = {"id": "pi_in_1", "amount": 4_900, "currency": "eur", "status": "requires_payment_method"}
+    error = {"code": "card_declined", "decline_code": code, "charge": charge}
+    whole = {**its, "latest_charge": charge, "last_payment_error": error, **fields}
+    return event(f"pi_{charge}", "payment_intent.payment_failed", at_s, **whole)
+
+
 def warning(what: str, at_s: int, *, actionable: bool) -> Payload:
     its = {"id": "issfr_1", "payment_intent": "pi_1", "fraud_type": "made_with_stolen_card", "actionable": actionable}
     return event(f"issfr_{what}", f"radar.early_fraud_warning.{what}", at_s, **its)
@@ -89,6 +103,29 @@ INVOICE = [
     invoice("paid", 90, "paid", 3),
     subscription("updated", 90, "active"),
 ]
+DECLINED = [
+    declined(0, "insufficient_funds", "ch_in_1"),
+    declined(60, "expired_card", "ch_in_2"),
+    event(
+        "ch_in_2",
+        "charge.failed",
+        59,
+        id="ch_in_2",
+        payment_intent="pi_in_1",
+        status="failed",
+        failure_code="card_declined",
+    ),
+    event(
+        "inpay_1",
+        "invoice_payment.paid",
+        90,
+        id="inpay_1",
+        invoice="in_1",
+        status="paid",
+        payment={"payment_intent": "pi_in_1"},
+    ),
+]
+# Their invoice is named by nothing but what ties it to its payment in the end.
 GIVEN_UP = [*INVOICE[:-2], invoice("voided", 95, "void", 3), subscription("deleted", 95, "canceled")]
 SUSPICION = [
     warning("created", 0, actionable=True),
@@ -96,10 +133,18 @@ SUSPICION = [
     warning("updated", 60, actionable=False),
     review("closed", 60, is_open=False),
 ]
+REFUND = [
+    refund("created", 0, "pending"),
+    refund("updated", 5, "succeeded"),
+    refund("failed", 60, "failed"),
+    refund("created", 90, "succeeded", of="re_2"),
+]
 LIVES = {
     "disputes": [*DISPUTE, dispute("created", 1, "warning_needs_response", of="du_2")],
     "paid_after_all": INVOICE,
+    "declined": [*INVOICE[:5], *DECLINED],
     "given_up": GIVEN_UP,
+    "refund": REFUND,
     "suspicion": SUSPICION,
     "suspected_and_disputed": [*SUSPICION[:2], *DISPUTE[:4]],
     "asked_and_disputed": [
@@ -115,7 +160,9 @@ LIVES = {
 def told(desk: Desk) -> dict[str, Any]:
     """Give all that was told, and all that is known; not which event came last."""
     known = [{**row, "event_id": None} for row in desk.rows(cases)]
-    return {"messages": {post.key: post for post in desk.posts()}, "threads": desk.lines(), "cases": known}
+    ours = {row["key"] for row in known}
+    messages = {post.key: post for post in desk.posts() if post.key in ours}
+    return {"messages": messages, "threads": desk.lines(), "cases": known}
 
 
 def run(engine: Engine, router: Router, payloads: list[Payload]) -> dict[str, Any]:
@@ -252,6 +299,47 @@ def test_an_invoice_that_failed_and_was_paid_says_that_it_is_healed(engine: Engi
 
 
 @DESK_ON_SQLITE
+@pytest.mark.parametrize("way", ["invoice", "order"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_failing_invoice_says_why_its_payment_failed_whichever_is_heard_of_first(
+    engine: Engine, router: Router, way: str, *, is_first: bool
+) -> None:
+    ties: Payload = {"invoice": "in_1"} if way == "invoice" else {"payment_details": {"order_reference": "in_1"}}
+    failed = declined(0, "lost_card", "ch_1", **ties)
+    end = run(engine, router, [failed, INVOICE[0]] if is_first else [INVOICE[0], failed])
+    message = end["messages"]["stripe/failing_subscription/-/live/in_1"]
+    assert message.header == "Subscription payment failing: €49.00 (card reported lost)"
+    assert "State: Stripe tries again, which will hardly help: ask the customer for another card" in message.text
+    assert "Reason: card reported lost (lost_card)" in message.text
+    assert f"Reason: card reported lost. {MINUTES[0]}" in [line.text for line in end["threads"].values()]
+
+
+@DESK_ON_SQLITE
+def test_where_only_a_charge_says_why_that_is_told(engine: Engine, router: Router) -> None:
+    its = {"id": "ch_1", "invoice": "in_1", "status": "failed", "failure_code": "card_declined"}
+    outcome = {"outcome": {"reason": "insufficient_funds"}}
+    end = run(engine, router, [INVOICE[0], event("ch", "charge.failed", 0, **its, **outcome)])
+    assert [message.header for message in end["messages"].values()] == [
+        "Subscription payment failing: €49.00 (insufficient funds)"
+    ]
+
+
+@DESK_ON_SQLITE
+def test_an_invoice_of_which_nobody_says_why_says_where_to_look(engine: Engine, router: Router) -> None:
+    (message,) = run(engine, router, INVOICE[:1])["messages"].values()
+    assert message.header == "Subscription payment failing: €49.00"
+    assert "Reason: Stripe has not told us: the invoice's payment in Stripe says why" in message.text
+
+
+@DESK_ON_SQLITE
+def test_an_invoice_that_cannot_be_made_final_says_so(engine: Engine, router: Router) -> None:
+    refused = invoice("payment_failed", 0, "draft", 0)
+    refused["data"]["object"]["last_finalization_error"] = {"code": "customer_tax_location_invalid"}
+    (message,) = run(engine, router, [refused])["messages"].values()
+    assert "Reason: customer tax location invalid (customer_tax_location_invalid)" in message.text
+
+
+@DESK_ON_SQLITE
 @pytest.mark.parametrize(
     ("more", "state", "page"),
     [
@@ -287,6 +375,37 @@ def test_a_suspicious_payment_that_the_book_hears_of_later_has_its_amount_from_t
     later = review("opened", 5, is_open=True) | {"id": "evt_a"}  # its id sorts before the warning's
     end = run(engine, router, [warning("created", 0, actionable=True), paid, later])
     assert [message.header for message in end["messages"].values()] == ["Suspicious payment: $49.00"]
+
+
+@DESK_ON_SQLITE
+def test_a_withdrawal_that_failed_is_not_told_as_a_payout(engine: Engine, router: Router) -> None:
+    its = {"amount": -120_000, "currency": "eur", "destination": "ba_1"}
+    failed = event("po", "payout.failed", 0, id="po_1", failure_code="debit_not_authorized", **its)
+    end = run(engine, router, [failed, event("po_2", "payout.paid", 86_400, id="po_2", **its)])
+    (message,) = end["messages"].values()
+    assert message.header == (
+        "Withdrawal from our bank failed, a later one went through: €1,200.00 (debits are not authorized)"
+    )
+    (line,) = end["threads"].values()
+    assert line.text == "Healed: a later withdrawal of €1,200.00 from the same account went through (po_2)."
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_refund_that_failed_is_over_when_it_is_made_anew(engine: Engine, router: Router, *, is_first: bool) -> None:
+    *failed, anew = REFUND
+    end = run(engine, router, [*failed, anew] if is_first else [anew, *failed])
+    headers = sorted(message.header for message in end["messages"].values())
+    assert headers == ["Refund failed, made anew: $49.00 (card expired or canceled)", "Refund: $49.00"]
+    assert {row["state"] for row in end["cases"] if row["kind"] == "refund"} == {"closed"}
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("about", [DISPUTE[:1], REFUND[:1]])
+def test_a_customer_whom_only_the_payment_names_is_named(engine: Engine, router: Router, about: list[Payload]) -> None:
+    its = {"id": "pi_1", "amount": 12_000, "currency": "usd", "customer": "cus_9", "status": "succeeded"}
+    end = run(engine, router, [event("0", "payment_intent.succeeded", 0, **its), *about])
+    assert ["Customer: cus_9" in message.text for message in end["messages"].values()] == [True]
 
 
 BANK = {"id": "ba_1", "object": "bank_account", "bank_name": "First Test Bank", "last4": "6789"}

@@ -18,12 +18,12 @@ from handlers.notifications.storm import render_storm
 from handlers.router import Router
 from ledger import line
 from ledger.effects import Effect, read_message
-from ledger.tables import channels, effects
+from ledger.tables import cases, channels, effects
 from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, open_desk, sample
 from tests.handlers.notifications import test_alerts as alerts
 from tests.handlers.notifications.test_buttons import KEY, MARA, claim_reminder, dispute, press
-from tests.handlers.notifications.test_cases import GIVEN_UP, INVOICE, SUSPICION, Payload
+from tests.handlers.notifications.test_cases import DECLINED, GIVEN_UP, INVOICE, REFUND, SUSPICION, Payload, invoice
 from tests.system.slack_rules import problem_with
 from workers.post import content
 
@@ -47,6 +47,24 @@ def acknowledge_and_snooze(desk: Desk) -> None:
     press(desk, "snooze", name="press.2")
 
 
+def reopen(desk: Desk) -> None:
+    """Let an inquiry that somebody had in hand become a dispute after it was closed."""
+    asked = dispute("created", data__object__status="warning_needs_response")
+    desk.deliver(asked)
+    press(desk, "acknowledge")
+    for number, status in enumerate(("warning_closed", "needs_response"), 1):
+        its = {**asked["data"]["object"], "status": status}
+        later = {"id": f"evt_{status}", "type": "charge.dispute.updated", "created": asked["created"] + number}
+        desk.db.execute(update(cases).values(channel_id="C1", ts="1.0"))
+        desk.deliver({**asked, **later, "data": {"object": its}})
+
+
+def withdraw(desk: Desk) -> None:
+    changes: Told = {"data__object__amount": -128_450, "data__object__failure_code": "debit_not_authorized"}
+    changes |= {"data__object__failure_message": "Debits to this bank account are not authorized."}
+    desk.deliver(sample("payout.failed", livemode=True, **changes))
+
+
 def heal_a_payout(desk: Desk) -> None:
     failed = sample("payout.failed", livemode=True)
     its = failed["data"]["object"]
@@ -54,6 +72,10 @@ def heal_a_payout(desk: Desk) -> None:
     same = {"data__object__destination": its["destination"], "data__object__currency": its["currency"]}
     later: Told = {"created": failed["created"] + 86_400, "data__object__id": "po_later", **same}
     desk.deliver(sample("payout.paid", livemode=True, **later))
+
+
+LAST_TRY = [invoice("payment_failed", 60, "open", 4)]
+LAST_TRY[0]["data"]["object"]["next_payment_attempt"] = None
 
 
 def refuse_a_press(desk: Desk) -> None:
@@ -98,9 +120,24 @@ KINDS: dict[str, tuple[Callable[[Desk], None], str]] = {
     "case_dispute_won": (deliver(dispute("created"), dispute("closed")), "%du_1SAMPLE0000"),
     "case_dispute_lost": (deliver(dispute("closed", data__object__status="lost")), "%du_1SAMPLE0000"),
     "case_dispute_acknowledged": (acknowledge_and_snooze, "%du_1SAMPLE0000"),
+    "case_dispute_reopened": (reopen, "%du_1SAMPLE0000"),
+    "case_dispute_reopened_loud": (reopen, "%/again/%"),
+    "case_refund_canceled": (
+        deliver(sample("refund.updated", livemode=True, data__object__status="canceled")),
+        "%re_3SAMPLE0000",
+    ),
+    "case_refund_made_anew": (deliver(*REFUND), "%/re_1"),
+    "case_refund_without_balance": (
+        deliver(sample("refund.failed", livemode=True, data__object__failure_reason="insufficient_funds")),
+        "%re_3SAMPLE0000",
+    ),
+    "case_withdrawal_failed": (withdraw, "%failed_payout%SAMPLE0000"),
     "case_payout_healed": (heal_a_payout, "%failed_payout%SAMPLE0000"),
     "case_invoice_failing": (deliver(*INVOICE[:4]), "%/in_1"),
-    "case_invoice_paid": (deliver(*INVOICE), "%/in_1"),
+    "case_invoice_declined": (deliver(*INVOICE[:4], *DECLINED), "%/in_1"),
+    "case_invoice_declined_for_good": (deliver(*LAST_TRY, *DECLINED), "%/in_1"),
+    "case_invoice_to_confirm": (deliver(*INVOICE[:3], *DECLINED[:1]), "%/in_1"),
+    "case_invoice_paid": (deliver(*INVOICE, *DECLINED), "%/in_1"),
     "case_invoice_given_up": (deliver(*GIVEN_UP), "%/in_1"),
     "case_suspicion": (deliver(*SUSPICION[:2]), "%/pi_1"),
     "case_suspicion_settled": (deliver(*SUSPICION), "%/pi_1"),

@@ -90,7 +90,19 @@ QUIET_DAY = {
     "events": {"received": 3, "handled": 1, "unhandled": 0, "waiting": 1, "dead": 1},
 }
 
-DIGESTS = {"digest": BUSY_DAY, "digest_late_and_not_complete": QUIET_DAY}
+OF_ACCOUNTS = {
+    **BUSY_DAY,
+    "money": [
+        {**BUSY_DAY["money"][0], "account": None},
+        {**BUSY_DAY["money"][0], "account": "acct_1QkNorth"},
+    ],
+    "cases": [
+        {**BUSY_DAY["cases"][0], "account": None},
+        {**BUSY_DAY["cases"][0], "account": "acct_1QkNorth"},
+    ],
+}
+
+DIGESTS = {"digest": BUSY_DAY, "digest_of_accounts": OF_ACCOUNTS, "digest_late_and_not_complete": QUIET_DAY}
 
 BEGAN = {"since": SAMPLED_AT, "posted_at": SAMPLED_AT, "until": None, "times": 1}
 HEALED = {**BEGAN, "until": SAMPLED_AT + 12 * 60 + 5}

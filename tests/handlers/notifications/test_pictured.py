@@ -6,7 +6,7 @@ HOOKLINE_WRITE_GOLDEN=1 writes the golden files anew; `make pictures` then draws
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ledger.line import LIST
 from ledger.tables import cases, effects
 from tests.engines import DESK_ON_SQLITE
 from tests.handlers.desk import Desk, Post, open_desk, sample
-from tests.handlers.notifications.test_cases import DISPUTE, INVOICE, SUSPICION, event
+from tests.handlers.notifications.test_cases import DISPUTE, INVOICE, SUSPICION, declined, event
 
 CASES = Path(GOLDEN) / "pictured"
 
@@ -76,15 +76,18 @@ def thread(desk: Desk) -> Mapping[str, Any]:
 
 
 def failing(desk: Desk) -> Mapping[str, Any]:
-    for each in INVOICE[:2]:
-        desk.deliver(each)
-    return only(desk)
+    return of_invoice(desk, [*INVOICE[:2], declined(0, "insufficient_funds", "ch_in_1", invoice="in_1")])
 
 
 def paid(desk: Desk) -> Mapping[str, Any]:
-    for each in INVOICE:
+    return of_invoice(desk, [*INVOICE, declined(0, "insufficient_funds", "ch_in_1", invoice="in_1")])
+
+
+def of_invoice(desk: Desk, events: Sequence[dict[str, Any]]) -> Mapping[str, Any]:
+    for each in events:
         desk.deliver(each)
-    return only(desk)
+    (post,) = (post for post in desk.posts() if post.key.endswith("/in_1"))
+    return _as_sent(post)
 
 
 def suspicious(desk: Desk) -> Mapping[str, Any]:

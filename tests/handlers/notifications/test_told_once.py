@@ -61,10 +61,11 @@ def test_a_refund_is_told_from_its_first_event_and_not_from_the_others(desk: Des
     assert headers(desk, *events) == ["Refund"]
 
 
-def test_a_refund_that_fails_is_told_a_second_time_and_only_once_more(desk: Desk) -> None:
+def test_a_refund_that_fails_is_the_same_message_with_a_line_in_its_thread(desk: Desk) -> None:
     failed = sample("refund.failed")
     events = [sample("refund.created"), failed, {**failed, "type": "refund.updated", "id": "evt_beside"}]
-    assert headers(desk, *events) == ["Refund", "Refund failed"]
+    assert headers(desk, *events) == ["Refund failed"]
+    assert [key.rpartition("/")[2] for key in desk.lines()] == ["made", "failed"]
 
 
 def test_a_payment_that_works_is_nothing_to_tell(desk: Desk) -> None:

@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from cli.sample import SAMPLED_AT
-from handlers.payments.summary import FailureCode, Sum, Summary, summarise
-from tests.handlers.desk import Desk, sample
+from handlers.payments.summary import FailureCode, Sum, Summary, summaries, summarise
+from handlers.router import Router
+from tests.engines import DESK_ON_SQLITE
+from tests.handlers.desk import Desk, open_desk, sample
 
 DAY_S = 86_400
 LARGEST = 2**63 - 1
@@ -66,6 +71,25 @@ def test_test_money_is_never_added_to_real_money(desk: Desk) -> None:
     deliver(desk, "payment_intent.succeeded", 2, amount_received=20, live=False)
     assert the_day(desk).of("usd").taken.amount == 1
     assert the_day(desk, livemode=False).of("usd").taken.amount == 20
+
+
+@DESK_ON_SQLITE
+@settings(max_examples=10)
+@given(paid=st.lists(st.tuples(st.sampled_from(["", "acct_1", "acct_2"]), st.sampled_from(["usd", "eur"])), max_size=9))
+def test_each_account_is_summed_up_for_itself_and_nothing_is_lost_or_counted_twice(
+    engine: Engine, router: Router, paid: list[tuple[str, str]]
+) -> None:
+    with open_desk(engine, router) as desk:
+        for number, (account, currency) in enumerate(paid):
+            its = {"amount_received": 10**number, "currency": currency, "id": f"pi_{number}"}
+            fields: dict[str, Any] = {f"data__object__{name}": value for name, value in its.items()}
+            marks: dict[str, Any] = {"id": f"evt_{number}", "livemode": True, "account": account or None}
+            desk.deliver(sample("payment_intent.succeeded", **marks, **fields))
+        found = summaries(desk.db, since=0, until=SAMPLED_AT + DAY_S)
+        each = [summarise(desk.db, since=0, until=SAMPLED_AT + DAY_S, account=of.account or "") for of in found]
+    assert found == each
+    taken = {(of.account or "", money.currency): money.taken.amount for of in found for money in of.by_currency}
+    assert taken == {key: sum(10**number for number, its in enumerate(paid) if its == key) for key in sorted(set(paid))}
 
 
 @pytest.mark.parametrize("amounts", [(LARGEST, LARGEST, 1), (-LARGEST, -LARGEST, -1), (LARGEST, -1, -LARGEST)])
