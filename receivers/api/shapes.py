@@ -262,8 +262,9 @@ class AuditAsked(Asked):
 
 
 class ReplaysAsked(Asked):
-    """The newest replays."""
+    """A page of replays."""
 
+    before: Id | None = None
     limit: int = Field(50, ge=1, le=MAX_PAGE)
 
 
@@ -412,6 +413,7 @@ class Replays(Told):
     """Replays, newest first."""
 
     replays: list[Replay]
+    next: int | None = Field(description="`before` of the next page; null: this is the last one.")
 
 
 class Step(Told):
