@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
 from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,11 +23,13 @@ from ledger.tokens import Bearer
 from receivers.answers import problem
 from receivers.api.knocks import Knocks, address_of
 from receivers.api.problems import explain
+from receivers.body import Budget, read_body
+from receivers.provider import MIB, Headers, Rejected
 
 PREFIX = "/api/"
 
-MAX_BODY_BYTES = 1024 * 1024
-BODY_TIMEOUT_S = 10.0
+MAX_BODY_BYTES = MIB
+MAX_IN_FLIGHT_BYTES = 32 * MIB
 
 MAX_AT_ONCE = 2
 # Requests that are worked on. Webhooks come first: every thread takes its share of the one interpreter from them.
@@ -58,6 +61,7 @@ class Gate:
         self._app = app
         self._ledger = ledger
         self._threads = CapacityLimiter(MAX_AT_ONCE)
+        self._budget = Budget(MAX_IN_FLIGHT_BYTES)
         self._rooms = asyncio.Semaphore(MAX_AT_ONCE)
         self._writing = asyncio.Semaphore(MAX_WRITING)
         self._knocks = Knocks()
@@ -71,17 +75,18 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            bearer = await self._bearer(scope)
-            body = await _read(scope, receive)
-            async with self._room(scope):
-                scope[BEARER] = bearer
-                await self._app(scope, _given(body, receive), send)
+            scope[BEARER] = await self._bearer(scope)
+            with self._budget.share() as share:
+                # While others are worked on: it may come slowly.
+                body = await read_body(Request(scope, receive), Headers(scope["headers"]), MAX_BODY_BYTES, share)
+                async with self._room(scope):
+                    await self._app(scope, _given(body, receive), send)
         except LedgerUnavailable as error:
             await explain(HTTPStatus.SERVICE_UNAVAILABLE, f"The ledger does not answer: {error}")(scope, receive, send)
+        except Rejected as rejected:
+            await _refusal(rejected.status)(scope, receive, send)
         except _Stopped as stopped:
             await stopped.answer(scope, receive, send)
-        except ConnectionError:  # whoever asked has hung up
-            return
 
     async def _bearer(self, scope: Scope) -> Bearer:
         """Say who asks.
@@ -139,8 +144,8 @@ class Gate:
                     if writes:
                         await rooms.enter_async_context(self._writing)
                     await rooms.enter_async_context(self._rooms)
-            except TimeoutError:
-                raise _Stopped(explain(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)) from None
+            except (TimeoutError, asyncio.CancelledError):  # uvicorn cancels what waits when it ends
+                raise _Stopped(_refusal(HTTPStatus.SERVICE_UNAVAILABLE)) from None
             yield
 
 
@@ -152,9 +157,11 @@ class _Stopped(Exception):
         self.answer = answer
 
 
-TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES:,} bytes."
 TOO_MANY = "Too many requests without a good token came from this address."
-BUSY = "Others are asking: too many of them came before this."
+REFUSALS = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"The body is larger than {MAX_BODY_BYTES:,} bytes.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Others are asking: too many of them came before this.",
+}
 
 
 def _token(scope: Scope) -> str | None:
@@ -163,34 +170,8 @@ def _token(scope: Scope) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _announced_bytes(scope: Scope) -> int:
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return max((int(each) for each in lengths if each.isdigit()), default=0)
-
-
-async def _read(scope: Scope, receive: Receive) -> bytes:
-    """Read the body, while others are worked on: it may come slowly.
-
-    Raises:
-        ConnectionError: whoever sends it has hung up.
-        _Stopped: it is too large, or too slow.
-
-    """
-    body = bytearray()
-    more = True
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while more and max(_announced_bytes(scope), len(body)) <= MAX_BODY_BYTES:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionResetError
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise _Stopped(problem(HTTPStatus.REQUEST_TIMEOUT)) from None
-    if max(_announced_bytes(scope), len(body)) > MAX_BODY_BYTES:
-        raise _Stopped(explain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE))
-    return bytes(body)
+def _refusal(status: HTTPStatus) -> Response:
+    return explain(status, REFUSALS[status]) if status in REFUSALS else problem(status)
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
