@@ -22,6 +22,7 @@ from receivers.api.shapes import ChoiceAsked
 from tests.ledger.making import new_event, states, store
 from tests.receivers.http.api.house import API, House
 from tests.receivers.http.webhooks import webhook
+from tests.receivers.http.wire import exchange
 
 BODY = json.dumps(
     {
@@ -191,6 +192,17 @@ def test_a_body_is_read_after_its_sender_is_known_and_only_so_much_of_it(house: 
         answer = http.post(f"{API}/retries", content=body, headers=headers)
         assert answer.status_code in {400, 422}, body
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_what_no_calendar_and_no_number_holds_is_answered_like_anything_else(stock: House) -> None:
+    token = stock.token("read", "replay")
+    for moment in ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        for path in ("/events", "/deliveries", "/requests", "/payments"):
+            assert stock.ask("GET", path, token, params={"since": moment}).status_code == 200
+        assert stock.ask("POST", "/replays/preview", token, since=moment, until=moment).status_code == 200
+    for length, status in ((b"0" * 5_000 + b"2", 422), (b"9" * 17, 413)):
+        head = b"POST %s/retries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\ncontent-length: %s\r\n\r\n{}"
+        assert exchange(stock.server, head % (API.encode(), token.encode(), length)).status == status
 
 
 def test_names_that_there_cannot_be_are_refused_as_the_commands_refuse_them(stock: House) -> None:
