@@ -176,9 +176,9 @@ def special(draw: Random, *, type_: str) -> Story:
 
 
 KINDS: Mapping[Callable[[Random], Story], int] = {
-    payment: 40,
+    payment: 43,
     refund: 10,
-    dispute: 8,
+    dispute: 5,
     payout: 5,
     build: 10,
     push: 7,

@@ -213,7 +213,7 @@ class SlackStandIn:
         if problem := problem_with(method, arguments, channels):
             return problem
         known = {(post.channel, post.ts) for post in self.posts}
-        where = self._name_of(arguments["channel"])
+        where = self.name_of(arguments["channel"])
         if method == "chat.update" and (where, arguments.get("ts")) not in known:
             return "message_not_found"
         if "thread_ts" in arguments and (where, arguments["thread_ts"]) not in known:
@@ -221,7 +221,7 @@ class SlackStandIn:
         return None
 
     def _tell(self, request: "_Request", method: str, arguments: Arguments) -> None:
-        trouble = self._trouble_with(self._name_of(arguments["channel"]))
+        trouble = self._trouble_with(self.name_of(arguments["channel"]))
         post = self._take(method, arguments, visible=trouble.visible) if trouble.takes else None
         trouble.reached.set()
         if trouble.hold:
@@ -252,7 +252,7 @@ class SlackStandIn:
 
     def _take(self, method: str, arguments: Arguments, *, visible: bool) -> Post:
         with self._lock:
-            channel = self._name_of(arguments["channel"])
+            channel = self.name_of(arguments["channel"])
             if method == "chat.update":
                 return self._change(channel, arguments)
             self._last_ts = max(time.time(), self._last_ts + 0.000001)
@@ -298,7 +298,8 @@ class SlackStandIn:
     def _note(self, method: str, arguments: Arguments, status: int) -> None:
         self.calls.append(Call(method=method, arguments=arguments, at=time.monotonic(), status=status))
 
-    def _name_of(self, channel: str) -> str:
+    def name_of(self, channel: str) -> str:
+        """Give the name of a channel that may be named by its id."""
         return next((name for name, its_id in self.channels.items() if its_id == channel), channel)
 
 

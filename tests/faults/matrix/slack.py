@@ -42,7 +42,7 @@ def _calls(slack: SlackStandIn, first: int) -> list[Call]:
     "slack-fails",
     "500, 502, dropped before and after the message was taken, silence: tried again, and marked where it may repeat.",
     stories_per_s=5,
-    takes_s=22,
+    takes_s=30,
 )
 def slack_fails(stage: Stage) -> None:
     troubles = [
