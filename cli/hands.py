@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli.errors import Disconnected, NotDone
-from cli.known import check_source
+from cli.known import check_handler, check_source
 from cli.ledger_door import open_ledger
 from cli.remote.api import is_remote, open_api
 from ledger.errors import LedgerUnavailable
@@ -153,6 +153,7 @@ class LocalHands:
         from handlers import preview
 
         with self._told("replayed"), self._ledger.read() as db:
+            check_source(db, choice.wanted.source)
             found = choice.find(db, _handlers() if choice.wanted.handler is not None else {})
             return Plan(choice=choice, preview=preview.of_replay(db, found), found=found)
 
@@ -209,6 +210,8 @@ class LocalHands:
         from handlers import preview
 
         with self._told("sent"), self._ledger.read() as db:
+            check_source(db, choice.wanted.source)
+            check_handler(db, choice.wanted.handler)
             found = choice.find_events(db)
             return preview.of_events(db, found), found.ids
 

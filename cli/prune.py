@@ -125,15 +125,9 @@ class _LocalBroom:
         return preview(self._ledger, self._ages)
 
     def prune(self, *, stopping: threading.Event, said: Callable[["Pruned"], None]) -> "Pruned":
-        from ledger import audit
         from ledger import prune as retention
 
-        done = retention.prune(self._ledger, self._ages, stopping=stopping, said=said)
-        if done.deleted or done.emptied:
-            with self._ledger.write() as db:
-                what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
-                audit.record(db, by_whoever(), "prune", now=time.time(), **what)
-        return done
+        return retention.prune(self._ledger, self._ages, by=by_whoever(), stopping=stopping, said=said)
 
 
 def _ages(settings: "Settings", payload_after_s: float | None, identity_after_s: float | None) -> "Ages":

@@ -26,7 +26,7 @@ def find_events(db: Connection, addresses: Sequence[str]) -> list[int]:
         ledger.views.SeveralEvents: several begin like that.
 
     """
-    found = {address: views.find_event(db, address) for address in addresses}
+    found = views.find_events(db, addresses)
     missing = [address for address, event_id in found.items() if event_id is None]
     if missing:
         raise Unknown("event", missing)

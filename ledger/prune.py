@@ -11,9 +11,12 @@ from threading import Event as Flag
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, tuple_, update
 
+from ledger import audit
+from ledger.audit import By
 from ledger.event import DeliveryState, EffectState
 from ledger.store import Ledger, free, insert_or_ignore
 from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, past_effects
+from ledger.views import rfc3339
 
 PAGE = 2_000
 # Events a look. Looking takes no lock.
@@ -96,14 +99,18 @@ def preview(ledger: Ledger, ages: Ages) -> Pruned:
     return found
 
 
-def prune(ledger: Ledger, ages: Ages, *, stopping: Flag, said: Callable[[Pruned], None] = lambda _: None) -> Pruned:
+def prune(
+    ledger: Ledger, ages: Ages, *, by: By, stopping: Flag, said: Callable[[Pruned], None] = lambda _: None
+) -> Pruned:
     """Delete what is old enough for that, then empty what is old enough for that: oldest first, batch by batch.
 
-    It may be interrupted between any two batches, and any number of it may run at once, beside the service.
+    It may be interrupted between any two batches, and any number of it may run at once, beside the service. The audit
+    log says with the first batch who began, and at the end how much went.
 
     Args:
         ledger: where.
         ages: see there.
+        by: who.
         stopping: set to end after the batch that runs.
         said: told how far it is, after each batch.
 
@@ -112,19 +119,40 @@ def prune(ledger: Ledger, ages: Ages, *, stopping: Flag, said: Callable[[Pruned]
 
     """
     done = Pruned()
+    for _ in _steps(ledger, ages, done, by=by, stopping=stopping):
+        said(done)
+    _forget_quiet(ledger, before=ages.identity_before, stopping=stopping)
+    if done.deleted or done.emptied:
+        what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
+        ledger.insist(lambda db: audit.record(db, by, "prune", now=time.time(), **what), for_s=INSIST_S)
+    return done
+
+
+def _steps(ledger: Ledger, ages: Ages, done: Pruned, *, by: By, stopping: Flag) -> Iterator[None]:
+    """Do it batch by batch, and add up what was done."""
     pace = _Pace()
-    for deed, before in ((delete_events, ages.identity_before), (empty_payloads, ages.payload_before)):
+    deeds: tuple[tuple[Deed, float], ...] = (
+        (delete_events, ages.identity_before),
+        (empty_payloads, ages.payload_before),
+    )
+    begin: Callable[[Connection], None] | None = _beginning(ages, by)
+    for deed, before in deeds:
         for ids in _batches(ledger, pace, before=before, payloads_only=deed is empty_payloads):
             if stopping.is_set():
-                return done
-            count = pace.take(ledger, deed, ids, stopping)
+                return
+            count = pace.take(ledger, deed, ids, stopping, begin=begin)
+            begin = None
             if deed is delete_events:
                 done.deleted += count
             else:
                 done.emptied += count
-            said(done)
-    _forget_quiet(ledger, before=ages.identity_before, stopping=stopping)
-    return done
+            yield
+
+
+def _beginning(ages: Ages, by: By) -> Callable[[Connection], None]:
+    """Give what the first batch writes down, in its transaction: whoever is killed later has been seen."""
+    what = {"identity_before": rfc3339(ages.identity_before), "payload_before": rfc3339(ages.payload_before)}
+    return lambda db: audit.record(db, by, "prune.begin", now=time.time(), **what)
 
 
 def _forget_quiet(ledger: Ledger, *, before: float, stopping: Flag) -> None:
@@ -182,13 +210,23 @@ class _Pace:
     def __init__(self) -> None:
         self.size = FIRST_BATCH
 
-    def take(self, ledger: Ledger, deed: Deed, ids: Sequence[int], stopping: Flag) -> int:
-        """Do it in one transaction, and rest after it."""
+    def take(
+        self,
+        ledger: Ledger,
+        deed: Deed,
+        ids: Sequence[int],
+        stopping: Flag,
+        *,
+        begin: Callable[[Connection], None] | None,
+    ) -> int:
+        """Do it in one transaction, with what comes first in the first of them, and rest after it."""
         took_s = 0.0
 
         def timed(db: Connection) -> int:
             nonlocal took_s
             began = time.monotonic()
+            if begin is not None:
+                begin(db)
             count = deed(db, ids)
             took_s = time.monotonic() - began
             return count

@@ -1,13 +1,15 @@
 """The database behind the ledger: read and write transactions, and what SQLite and PostgreSQL say differently."""
 
 import fcntl
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import IO, Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import Column, Connection, CursorResult, Dialect, Engine, Executable, Select, Table, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -39,10 +41,11 @@ Columns = TypeVarTuple("Columns")
 class Ledger:
     """One process's door to the ledger. Threads may share it; a forked child must make its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, turn_patience_s: float = math.inf) -> None:
+        """Take the engine, and how long a write may wait for its turn where only one can write (SQLite), in seconds."""
         self._engine = engine
         self._reading = engine.execution_options(**READING[engine.dialect.name])
-        self._turn = _Turn.beside(engine)
+        self._turn = _Turn.beside(engine, turn_patience_s)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,7 +65,8 @@ class Ledger:
         Never call out to the world inside: with SQLite every other writer is waiting.
 
         Raises:
-            LedgerUnavailable: the database is locked, full or away. Nothing of the block was kept.
+            LedgerUnavailable: the database is locked, full or away, or others write for too long. Nothing of the block
+                was kept.
 
         """
         with _unavailable_instead(), self._turn.taken(), self._engine.connect() as connection:
@@ -160,19 +164,24 @@ class _Turn:
     that providers are waiting for; a queue at a blocking lock is fair (docs/decisions/0003).
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, patience_s: float) -> None:
         self._thread = threading.Lock()
         self._file = path.open("ab") if path else None
+        self._patience_s = patience_s
 
     @classmethod
-    def beside(cls, engine: Engine) -> "_Turn":
+    def beside(cls, engine: Engine, patience_s: float) -> "_Turn":
         database = engine.url.database if engine.dialect.name == "sqlite" else None
-        return cls(Path(f"{database}.lock") if database else None)
+        return cls(Path(f"{database}.lock") if database else None, patience_s)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         if self._file is None:  # PostgreSQL locks rows by itself
             yield
+            return
+        if self._patience_s < math.inf:
+            with self._taken_in_time(self._file):
+                yield
             return
         with self._thread:
             try:
@@ -180,6 +189,40 @@ class _Turn:
                 yield
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def _taken_in_time(self, file: IO[bytes]) -> Iterator[None]:
+        until = time.monotonic() + self._patience_s
+        if not self._thread.acquire(timeout=self._patience_s):
+            raise self._too_late()
+        queued = Future[None]()
+        # Who waits at a lock waits without end, and who polls for it is never served while others queue: so a thread
+        # queues, and whoever gives up leaves the turn to it, to be given back when it comes.
+        threading.Thread(target=self._queue, args=(file, queued), name="turn", daemon=True).start()
+        try:
+            queued.result(until - time.monotonic())
+        except TimeoutError:
+            if queued.cancel():
+                raise self._too_late() from None
+        try:
+            yield
+        finally:
+            self._give_back(file)
+
+    def _queue(self, file: IO[bytes], queued: "Future[None]") -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if queued.set_running_or_notify_cancel():
+            queued.set_result(None)
+        else:
+            with suppress(ValueError):  # the file was closed meanwhile, and the lock with it
+                self._give_back(file)
+
+    def _give_back(self, file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def _too_late(self) -> LedgerUnavailable:
+        return LedgerUnavailable(f"others have been writing for {self._patience_s:g} s")
 
     def close(self) -> None:
         if self._file is not None:

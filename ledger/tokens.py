@@ -81,7 +81,7 @@ def make_token(
     row = {
         "name": name,
         "public": public,
-        "digest": _digest(token),
+        "digest": digest(token),
         "scopes": json.dumps(sorted(scopes)),
         "created_at": now,
         "expires_at": expires_at,
@@ -130,16 +130,22 @@ def check(db: Connection, token: str, *, now: float) -> Bearer | None:
     public = match[1] if match else ""
     row = db.execute(select(tokens).where(tokens.c.public == public, *_good(now))).first()
     # Found by its public part; whether it is the one, no time that it takes tells.
-    same = hmac.compare_digest(_digest(token), row.digest if row else NO_DIGEST)
+    same = hmac.compare_digest(digest(token), row.digest if row else NO_DIGEST)
     return Bearer(row.name, frozenset(json.loads(row.scopes))) if row and same else None
+
+
+def good_digests(db: Connection, *, now: float) -> frozenset[str]:
+    """Give the `digest` of each token that is good."""
+    return frozenset(db.execute(select(tokens.c.digest).where(*_good(now))).scalars())
+
+
+def digest(token: str) -> str:
+    """Give what the ledger keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _good(now: float) -> tuple[ColumnElement[bool], ...]:
     return tokens.c.revoked_at.is_(None), or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _view(row: Row[Any], now: float) -> View:

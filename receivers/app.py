@@ -52,6 +52,9 @@ PATIENCE_S = 5.0
 API_PATIENCE_S = 10.0
 # For one statement of the HTTP API. It has connections of its own.
 
+API_TURN_S = 5.0
+# How long a write of the HTTP API waits while others write to SQLite.
+
 REFUSALS: dict[int | str, dict[str, object]] = {
     401: {"description": "The signature is absent, wrong, or too old"},
     404: {"description": "This source is not configured"},
@@ -92,7 +95,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
     ledger = Ledger(engine)
-    api_ledger = Ledger(make_engine(settings, patience_s=API_PATIENCE_S))
+    api_ledger = Ledger(make_engine(settings, patience_s=API_PATIENCE_S), turn_patience_s=API_TURN_S)
     broker = make_broker(settings)
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
@@ -120,7 +123,15 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         traces.stop()
 
     # No redirects to a path without its last slash: they go where the Host header says, and no provider follows them.
-    app = Front(title="Hookline", summary="Verified webhooks in.", lifespan=lifespan, redirect_slashes=False)
+    # No pages of the API either: FastAPI's load their scripts from elsewhere. /openapi.json is what they are made of.
+    app = Front(
+        title="Hookline",
+        summary="Verified webhooks in.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.add_exception_handler(HTTPException, _as_problem)
     answers = Answers(ledger, allowed_users=settings.allowed_users, zone=_zone_of(settings))
     router, budget = load_router(), Budget()

@@ -80,8 +80,14 @@ class RemoteHands:
 
     def list_replays(self, *, limit: int) -> list[View]:
         """List replays, newest first."""
-        found: list[View] = self._api.get("/replays", limit=min(limit, MAX_PAGE))["replays"]
-        return found
+        found: list[View] = []
+        before = None
+        while True:
+            told = self._api.get("/replays", limit=min(limit - len(found), MAX_PAGE), before=before)
+            found += told["replays"]
+            before = told["next"]
+            if before is None or len(found) >= limit:
+                return found
 
     def get_replay(self, replay_id: int) -> View:
         """Give one replay, with what became of its items."""

@@ -10,7 +10,7 @@ from ledger.views.deliveries import (
     page_of_deliveries,
     position_of_delivery,
 )
-from ledger.views.event import SeveralEvents, find_event, get_body, get_event, read_id
+from ledger.views.event import SeveralEvents, find_event, find_events, get_body, get_event, read_id
 from ledger.views.events import (
     EVENT_STATE,
     event_ids_after,
@@ -41,6 +41,7 @@ __all__ = [
     "event_conditions",
     "event_ids_after",
     "find_event",
+    "find_events",
     "get_body",
     "get_event",
     "in_parts",

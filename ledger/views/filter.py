@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select, tuple_
 
@@ -113,8 +113,11 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def in_parts(ids: Collection[int]) -> Iterator[list[int]]:
-    """Split ids, however many, into lists that a statement can take as parameters."""
+Name = TypeVar("Name", int, str)
+
+
+def in_parts(ids: Collection[Name]) -> Iterator[list[Name]]:
+    """Split ids or names, however many, into lists that a statement can take as parameters."""
     each_once = sorted(set(ids))
     for start in range(0, len(each_once), MAX_PARAMETERS):
         yield each_once[start : start + MAX_PARAMETERS]

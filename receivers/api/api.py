@@ -15,6 +15,7 @@ from handlers.payments.views import SeveralObjects
 from handlers.router import Handler
 from ledger.addresses import Unknown
 from ledger.errors import LedgerUnavailable
+from ledger.names import UnknownName
 from ledger.selection import NeverHandled
 from ledger.store import Ledger
 from ledger.views import SeveralEvents
@@ -23,6 +24,7 @@ from receivers.api.counting import Counting
 from receivers.api.doing import Doing
 from receivers.api.gate import Gate
 from receivers.api.looking import Looking
+from receivers.api.names import Names
 from receivers.api.problems import Refused, declared, explain
 from receivers.api.running import Running
 
@@ -55,12 +57,13 @@ def add_api(
         prefix=PREFIX,
         tags=["api"],
         dependencies=[Security(bearer)],
-        responses=declared(401, 403, 422, 503),
+        responses=declared(401, 403, 422, 429, 503),
     )
-    Looking(ledger).add_to(router)
-    Counting(ledger, configured).add_to(router)
+    known = Names(sources=configured, handlers=handlers)
+    Looking(ledger, known).add_to(router)
+    Counting(ledger, known, configured).add_to(router)
     Book(ledger).add_to(router)
-    Doing(ledger, handlers).add_to(router)
+    Doing(ledger, known, handlers).add_to(router)
     Running(ledger, settings).add_to(router)
     app.include_router(router)
     app.add_middleware(Gate, ledger=ledger)
@@ -68,9 +71,10 @@ def add_api(
         (Refused, _refused),
         (RequestValidationError, _unusable),
         (LedgerUnavailable, _unavailable),
+        (UnknownName, _unknown_name),
+        (UnknownHandler, _unknown_name),
+        (NeverHandled, _unknown_name),
         (Unknown, _unknown),
-        (UnknownHandler, _unknown),
-        (NeverHandled, _unknown),
         (SeveralEvents, _ambiguous),
         (SeveralObjects, _ambiguous),
     ):
@@ -92,6 +96,10 @@ async def _unusable(_request: Request, error: Exception) -> Response:
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
     return explain(HTTPStatus.SERVICE_UNAVAILABLE, f"The ledger does not answer: {error}")
+
+
+async def _unknown_name(_request: Request, error: Exception) -> Response:
+    return explain(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
 
 async def _unknown(_request: Request, error: Exception) -> Response:

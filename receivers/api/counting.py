@@ -12,6 +12,7 @@ from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import shapes
 from receivers.api.access import needs
+from receivers.api.names import Names
 from receivers.api.problems import declared, summary_of
 from receivers.api.span import span_of
 
@@ -19,8 +20,9 @@ from receivers.api.span import span_of
 class Counting:
     """Counts events. Changes nothing."""
 
-    def __init__(self, ledger: Ledger, configured: Mapping[str, bool]) -> None:
+    def __init__(self, ledger: Ledger, known: Names, configured: Mapping[str, bool]) -> None:
         self._ledger = ledger
+        self._known = known
         self._configured = configured
 
     def add_to(self, router: APIRouter) -> None:
@@ -45,6 +47,7 @@ class Counting:
         since, until = span_of(asked, now=time.time())
         wanted = views.Filter(source=asked.source, type=asked.type, account=asked.account)
         with self._ledger.read() as db:
+            self._known.check(db, wanted)
             taken = views.take_stats(db, wanted, since=since, until=until)
         return JSONResponse(views.stats_view(taken))
 

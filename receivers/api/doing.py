@@ -6,16 +6,20 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from handlers import preview
+from handlers.choice import Choice
 from handlers.router import Handler
 from ledger import actions, replays
+from ledger.replays import Found
 from ledger.selection import select_deliveries
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import shapes
 from receivers.api.access import by, needs
+from receivers.api.names import Names
 from receivers.api.problems import Refused, declared, summary_of
 
 Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
@@ -24,8 +28,9 @@ Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
 class Doing:
     """Does what a person says."""
 
-    def __init__(self, ledger: Ledger, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, ledger: Ledger, known: Names, handlers: Mapping[str, Handler]) -> None:
         self._ledger = ledger
+        self._known = known
         self._handlers = handlers
 
     def add_to(self, router: APIRouter) -> None:
@@ -53,13 +58,17 @@ class Doing:
     def select(self, asked: shapes.SelectionAsked) -> Response:
         """Say which deliveries a filter means, for a retry or a dismissal, and how much money that is about."""
         with self._ledger.read() as db:
-            found = select_deliveries(db, asked.filter(state=asked.state, limit=asked.limit))
+            wanted = asked.filter(state=asked.state, limit=asked.limit)
+            self._known.check_source(db, wanted)
+            found = select_deliveries(db, wanted)
             return JSONResponse({"preview": preview.of_deliveries(db, found), "ids": found.deliveries})
 
     def select_events(self, asked: shapes.ChoiceAsked) -> Response:
         """Say which events a filter means, and how much money that is about."""
         with self._ledger.read() as db:
-            found = asked.choice().find_events(db)
+            choice = asked.choice()
+            self._known.check(db, choice.wanted)
+            found = choice.find_events(db)
             return JSONResponse({"preview": preview.of_events(db, found), "ids": found.ids})
 
     def retry(self, asked: shapes.RetryAsked, request: Request) -> Response:
@@ -79,13 +88,13 @@ class Doing:
     def preview_replay(self, asked: shapes.ChoiceAsked) -> Response:
         """Say what a replay would do, and to how much money."""
         with self._ledger.read() as db:
-            return JSONResponse(preview.of_replay(db, asked.choice().find(db, self._handlers)))
+            return JSONResponse(preview.of_replay(db, self._find(db, asked.choice())))
 
     def start_replay(self, asked: shapes.ReplayAsked, request: Request) -> Response:
         """Write a replay down. Nothing runs until it is advanced."""
         choice = asked.choice.choice()
         with self._ledger.read() as db:
-            found = choice.find(db, self._handlers)
+            found = self._find(db, choice)
         if asked.at_most is not None and len(found.items) > asked.at_most:
             raise Refused(HTTPStatus.CONFLICT, "There is more to replay than the preview said: look at it again.")
         with self._ledger.write() as db:
@@ -94,6 +103,10 @@ class Doing:
                 by=by(request, asked.reason), now=time.time(),
             )  # fmt: skip
             return JSONResponse(replays.get_replay(db, replay_id))
+
+    def _find(self, db: Connection, choice: Choice) -> Found:
+        self._known.check_source(db, choice.wanted)
+        return choice.find(db, self._handlers)
 
     def advance(self, replay: Number, asked: shapes.StepAsked, request: Request) -> Response:
         """Set the next items of a replay going; whoever asks decides how fast."""

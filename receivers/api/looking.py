@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from ledger import following, replays, views
+from ledger import following, names, replays, views
 from ledger.event import DeliveryState
 from ledger.store import Ledger
 from ledger.tokens import Scope
@@ -18,6 +18,7 @@ from ledger.views import Filter, Page, Position, View
 from ledger.views.events import FEW
 from receivers.api import shapes
 from receivers.api.access import bearer_of, needs
+from receivers.api.names import Names
 from receivers.api.problems import Refused, declared, summary_of
 
 # Endpoints are plain functions: FastAPI runs them in threads, and the event loop is free for webhooks meanwhile.
@@ -35,8 +36,9 @@ RAW: dict[int | str, dict[str, Any]] = {
 class Looking:
     """Answers questions. Changes nothing."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, known: Names) -> None:
         self._ledger = ledger
+        self._known = known
 
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
@@ -89,6 +91,7 @@ class Looking:
         find = views.position_of_request
 
         def page(db: Connection, wanted: Filter) -> Page:
+            names.check_reason(db, wanted.state)
             found = views.page_of_requests(db, wanted)
             return Page([_as_seen_by(request, view) for view in found.views], found.next)
 
@@ -118,7 +121,9 @@ class Looking:
     def replays(self, asked: Annotated[shapes.ReplaysAsked, Query()]) -> Response:
         """List replays, newest first."""
         with self._ledger.read() as db:
-            return JSONResponse({"replays": replays.list_replays(db, limit=asked.limit)})
+            found = replays.list_replays(db, limit=asked.limit + 1, before=asked.before)
+        shown = found[: asked.limit]
+        return JSONResponse({"replays": shown, "next": shown[-1]["id"] if len(found) > len(shown) else None})
 
     def replay(self, replay: Number) -> Response:
         """Give one replay, and where its deliveries stand."""
@@ -154,6 +159,7 @@ class Looking:
         bounded: bool = True,
     ) -> Response:
         with self._ledger.read() as db:
+            self._known.check(db, wanted)
             if before is not None:
                 position = find(db, before)
                 if position is None:

@@ -32,6 +32,7 @@ MEANINGS = {
     410: "It is gone: the payload was pruned",
     413: "The body is too large",
     422: "A parameter, or something in the body, cannot be used",
+    429: "Too many requests without a good token came from this address; ask again after Retry-After",
     503: "The ledger does not answer right now; ask again after Retry-After",
 }
 

@@ -95,13 +95,9 @@ class Running:
         timer = threading.Timer(PRUNE_S, stopping.set)
         timer.start()
         try:
-            done = prune.prune(self._ledger, ages, stopping=stopping)
+            done = prune.prune(self._ledger, ages, by=by(request, asked.reason), stopping=stopping)
         finally:
             timer.cancel()
-        if done.deleted or done.emptied:
-            with self._ledger.write() as db:
-                what = {"events_deleted": done.deleted, "payloads_emptied": done.emptied}
-                audit.record(db, by(request, asked.reason), "prune", now=time.time(), **what)
         return _pruned(done, interrupted=stopping.is_set())
 
     def _ages(self, asked: shapes.PruneAsked) -> Ages:

@@ -21,6 +21,9 @@ MAX_SELECTED = 100_000
 MAX_STEP = 500
 MAX_AGE_DAYS = 36_500
 
+LAST = 253_402_300_799.0
+# The year 9999 ends (Unix seconds): later times cannot be written, and are meant by nobody.
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Word = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 # No database takes a NUL.
@@ -271,8 +274,9 @@ class AuditAsked(Asked):
 
 
 class ReplaysAsked(Asked):
-    """The newest replays."""
+    """A page of replays."""
 
+    before: Id | None = None
     limit: int = Field(50, ge=1, le=MAX_PAGE)
 
 
@@ -421,6 +425,7 @@ class Replays(Told):
     """Replays, newest first."""
 
     replays: list[Replay]
+    next: int | None = Field(description="`before` of the next page; null: this is the last one.")
 
 
 class Step(Told):
@@ -634,4 +639,4 @@ def _livemode(mode: Mode | None) -> bool | None:
 def _seconds(moment: datetime | None) -> float | None:
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return min((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), LAST)

@@ -9,9 +9,6 @@ from receivers.api.problems import Refused
 MAX_SPAN_DAYS = 73_000
 # What is counted is told for each part of the time, so a span has an end.
 
-LAST = 253_402_300_799.0
-# The year 9999 ends: later times cannot be written.
-
 
 def span_of(asked: shapes.Span, *, now: float) -> tuple[float, float]:
     """Give its begin and end (Unix seconds): the 24 h until `now`, unless others are asked for.
@@ -21,7 +18,7 @@ def span_of(asked: shapes.Span, *, now: float) -> tuple[float, float]:
 
     """
     since, until = asked.since_s, asked.until_s
-    end = min(now if until is None else until, LAST)
+    end = now if until is None else until
     begin = max(end - DAY_S if since is None else since, 0.0)
     if begin >= end:
         raise Refused(HTTPStatus.CONFLICT, "since must be earlier than until.")

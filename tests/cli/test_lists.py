@@ -153,7 +153,9 @@ def test_an_event_is_found_by_our_id_before_the_providers_and_by_the_newest_of_t
     store(ledger, new_event(key="one", external_id="2"), new_event(key="two", external_id="2"))
     store(ledger, new_event(key="three", external_id="99"), new_event(key="four", external_id="99"))
     with ledger.read() as db:
-        assert [views.find_event(db, address) for address in ("2", "99", "3", "²", "5")] == [2, 4, 3, None, None]
+        addresses = ("2", "99", "3", "²", "5", "02")
+        assert [views.find_event(db, address) for address in addresses] == [2, 4, 3, None, None, 2]
+        assert list(views.find_events(db, addresses).values()) == [2, 4, 3, None, None, 2]
 
 
 def test_every_delivery_state_is_a_choice(shell: Shell) -> None:
@@ -165,14 +167,15 @@ def test_every_delivery_state_is_a_choice(shell: Shell) -> None:
 def test_how_an_external_id_begins_is_enough_where_only_one_begins_so(ledger: Ledger) -> None:
     store(ledger, new_event(key="evt_1Qabc"), new_event(key="evt_1Qabd"), new_event(key="evt_2%xyz"))
     with ledger.read() as db:
-        assert [views.find_event(db, address) for address in ("evt_1Qabd", "evt_2", "evt_2_", "evt")] == [
-            2,
-            3,
-            None,
-            None,
-        ]
+        addresses = ("evt_1Qabd", "evt_2", "evt_2_", "evt")
+        assert [views.find_event(db, address) for address in addresses] == [2, 3, None, None]
+        many = [f"nothing-{number}" for number in range(30)]
+        for names in (addresses, (*addresses, *many)):
+            assert list(views.find_events(db, names).values())[:5] == [2, 3, None, None, None][: len(names)]
         with pytest.raises(views.SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
             views.find_event(db, "evt_1Q")
+        with pytest.raises(views.SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
+            views.find_events(db, ("evt_1Q", *many))
 
 
 DAY = {"since": AT}

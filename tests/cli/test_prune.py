@@ -57,9 +57,10 @@ def test_what_was_pruned_is_said_wherever_it_is_asked_for(shell: Shell, ledger: 
     fill(ledger)
     [said] = shell.objects("prune", "--yes")
     assert (said["events_deleted"], said["payloads_emptied"], said["interrupted"]) == (1, 1, False)
-    [entry] = shell.objects("audit", "list")
+    entry, begun = shell.objects("audit", "list")
     assert (entry["action"], entry["detail"]) == ("prune", {"events_deleted": 1, "payloads_emptied": 1})
-    head, row = shell.run("audit", "list").stdout.splitlines()
+    assert (begun["action"], *begun["detail"]) == ("prune.begin", "identity_before", "payload_before")
+    head, row, _ = shell.run("audit", "list").stdout.splitlines()
     assert "done (utc)" in head
     assert "T" not in row.partition("cli")[0]
 

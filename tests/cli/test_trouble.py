@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.known import REASONS
 from config.settings import CHECKOUT
+from ledger.names import REASONS
 from ledger.store import Ledger
 from tests.cli.shell import Shell
 from tests.cli.stock import fill

@@ -26,7 +26,7 @@ from tests.faults.mutants import MUTANTS
 from tests.faults.plan import Row, Run, make_old_runs, make_row, make_rows, make_runs
 from tests.faults.run import Result
 
-LANES = 5
+LANES = 7
 # Houses at a time. Most of a run is waiting: a claim is freed after 30 s without a sign of life.
 
 SOAK_ROW = 12

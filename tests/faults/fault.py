@@ -81,7 +81,7 @@ class Fault:
     stories_per_s: float = 10.0
     missing: Callable[[], str | None] = _nothing
     soak: bool = True
-    takes_s: float = 12.0
+    takes_s: float = 20.0
     heavy: bool = False
     last: bool = False
 
@@ -107,7 +107,7 @@ class Matrix:
         stories_per_s: float = 10.0,
         missing: Callable[[], str | None] = _nothing,
         soak: bool = True,
-        takes_s: float = 12.0,
+        takes_s: float = 20.0,
         heavy: bool = False,
         last: bool = False,
     ) -> Callable[[Make], Make]:

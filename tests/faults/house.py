@@ -18,6 +18,7 @@ from random import Random
 import psycopg
 
 from cli.dev.procfile import read_procfile
+from config.rules import KINDS
 from tests.cli.dev.waiting import wait_until
 from tests.faults import clock
 from tests.faults.books import Books, Database, Postgres, Sqlite, count_unfinished, read_books
@@ -59,6 +60,12 @@ SOURCES = {
     "GITHUB_WEBHOOK_SECRET": "github",
     "SLACK_SIGNING_SECRET": "slack",
 }
+
+CHANNELS = {f"#{kind}": f"C0QK{number:06}" for number, kind in enumerate(KINDS)}
+# Of each kind of alert: a channel gets a message a second, and all kinds in one would keep each fault waiting for that.
+
+RULES = "[digest]\npost = false\n[alerts.health]\npost = false\n"
+# What Hookline says of itself is switched off: what a fault leaves is counted here, message by message.
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +116,7 @@ class House:
         self._stack.callback(self.broker.close)
         self.broker.start()
         self._servers.append(self.broker)
-        self.slack = SlackStandIn()
+        self.slack = SlackStandIn(channels=CHANNELS)
         self.slack.start()
         self._stack.callback(self.slack.stop)
         self.proxies: dict[str, Proxy] = {}
@@ -132,16 +139,16 @@ class House:
         self._servers.append(self.postgresql)
         return Postgres(self.postgresql.create_database("ledger"))
 
-    def _no_complaints(self) -> Path:
-        """Switch off what Hookline says of itself: what a fault leaves is counted here, message by message."""
+    def _write_rules(self) -> Path:
+        own = [f'[alerts.{kind}]\nchannel = "#{kind}"\n' for kind in KINDS if kind != "health"]
         path = self.place / "alerts.toml"
-        path.write_text("[digest]\npost = false\n[alerts.health]\npost = false\n")
+        path.write_text(RULES + "".join(own))
         return path
 
     def _make_environ(self) -> dict[str, str]:
         environ = clean_environ() | self.secrets | {"HOOKLINE_DATA_DIR": str(self.data)}
         environ["REDIS_URL"] = f"redis://127.0.0.1:{self._in_front('broker', self.broker.port)}/0"
-        environ["HOOKLINE_ALERTS"] = str(self._no_complaints())
+        environ["HOOKLINE_ALERTS"] = str(self._write_rules())
         environ["SLACK_BOT_TOKEN"] = self.slack.token
         environ["SLACK_API_URL"] = f"http://127.0.0.1:{self._in_front('slack', self.slack.port)}/api/"
         if self.postgresql is not None:

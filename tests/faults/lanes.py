@@ -13,9 +13,10 @@ from tests.faults.plan import Row, Run, make_row
 from tests.faults.run import Result, run
 from tests.faults.verdict import Complaint
 
-TURNS = 2
-# So many houses are built, or have something happen to them, at a time; all others wait for what is left to do, mostly
-# for leases of 30 s. Many Pythons that start at once on two cores are a fault that nobody asked for.
+TURNS = 3
+# So many houses are built, or have something happen to them, at a time; all others wait for what is left to do: for
+# leases of 30 s, and for channels that take a message a second. Many Pythons that start at once on two cores are a
+# fault that nobody asked for.
 
 Report = Callable[[Result], None]
 

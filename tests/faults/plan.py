@@ -10,7 +10,7 @@ from tests.faults.fault import Fault
 from tests.faults.needs import Needs, join
 from tests.faults.seeds import SEEDS
 
-ROW_S = 190.0
+ROW_S = 200.0
 # About as long as one house is used. Shorter: more houses to build. Longer: the last house keeps all others waiting.
 
 

@@ -100,12 +100,12 @@ def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S, t
         with turn or nullcontext():
             began, used_s = time.monotonic(), house.meter.used_s()
             house.note(f"run: {fault.name}, seed {seed}")
-            before, posts = house.books(), len(house.slack.posts)
+            before, posts, calls = house.books(), len(house.slack.posts), len(house.slack.calls)
             stage = _make_stage(house, fault, seed)
             complaints += _happen(stage, fault)
         left = {handler for handler, state in fault.outcome.states.items() if state not in OVER}
         quiet_s = house.wait_until_quiet(left=left, timeout_s=patience_s)
-        house.note("quiet")
+        house.note(f"quiet; calls of Slack: {_calls_by_channel(house, calls) or 'none'}")
         house.slack.trouble.clear()
         evidence = _gather(house, fault, stage)
         complaints += [*stage.complaints, *judge(evidence)]
@@ -129,6 +129,13 @@ def run(house: House, fault: Fault, *, seed: int, patience_s: float = QUIET_S, t
         cpu_s=cpu_s,
         place=str(house.place) if complaints else "",
     )
+
+
+def _calls_by_channel(house: House, first: int) -> str:
+    """Say what was posted and changed where since a call: a channel takes one a second."""
+    channels = [call.arguments.get("channel") for call in house.slack.calls[first:]]
+    counted = Counter(house.slack.name_of(each) for each in channels if each is not None)
+    return ", ".join(f"{count} in {channel}" for channel, count in counted.most_common())
 
 
 def _make_stage(house: House, fault: Fault, seed: int) -> Stage:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from handlers.payments.tables import payments
 from ledger import effects, replays
+from ledger.audit import By, list_audit
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
 from ledger.prune import Ages, delete_events, empty_payloads, preview, prune
@@ -24,6 +25,8 @@ from tests.ledger.making import new_event, planned, states, store
 NOW = 1_800_000_000.0
 DAY_S = 86_400.0
 AGES = Ages(payload_before=NOW - 30 * DAY_S, identity_before=NOW - 90 * DAY_S)
+
+BY = By(who="ann", via="cli")
 
 YOUNG, MIDDLING, OLD = 29.9, 30.1, 90.1
 
@@ -113,7 +116,7 @@ def column(ledger: Ledger, which: Any) -> set[Any]:
 
 
 def run(ledger: Ledger, ages: Ages = AGES) -> tuple[int, int]:
-    done = prune(ledger, ages, stopping=threading.Event())
+    done = prune(ledger, ages, by=BY, stopping=threading.Event())
     return done.deleted, done.emptied
 
 
@@ -236,9 +239,11 @@ def test_two_prunes_at_once_share_the_work(ledger: Ledger) -> None:
 def test_a_prune_that_is_stopped_ends_after_the_batch_and_goes_on_the_next_time(ledger: Ledger) -> None:
     fill(ledger, [Case(number, OLD, ("done",), None) for number in range(1, 501)])
     stopping = threading.Event()
-    done = prune(ledger, AGES, stopping=stopping, said=lambda _: stopping.set())
+    done = prune(ledger, AGES, by=BY, stopping=stopping, said=lambda _: stopping.set())
     assert 0 < done.deleted < 500
     assert len(left(ledger)) == 500 - done.deleted
+    with ledger.read() as db:
+        assert [entry["action"] for entry in list_audit(db, limit=9)] == ["prune", "prune.begin"]
     assert run(ledger) == (500 - done.deleted, 0)
 
 
@@ -261,7 +266,7 @@ def test_large_payloads_go_in_small_batches(ledger: Ledger) -> None:
     with ledger.write() as db:
         db.execute(update(events).values(body=b"x" * 5 * 1024 * 1024))
     progress: list[int] = []
-    prune(ledger, AGES, stopping=threading.Event(), said=lambda done: progress.append(done.emptied))
+    prune(ledger, AGES, by=BY, stopping=threading.Event(), said=lambda done: progress.append(done.emptied))
     assert (progress[0], progress[-1]) == (2, 4)
 
 

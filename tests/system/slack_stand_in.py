@@ -97,10 +97,11 @@ class Trouble:
 
 
 class SlackStandIn:
-    """A workspace with two channels, and all that was ever posted there."""
+    """A workspace with a few channels, and all that was ever posted there."""
 
-    def __init__(self, *, token: str = TOKEN) -> None:
+    def __init__(self, *, token: str = TOKEN, channels: Mapping[str, str] = CHANNELS) -> None:
         self.token = token
+        self.channels = channels  # their ids, by name
         self.port = unused_port()
         self.posts: list[Post] = []
         self.calls: list[Call] = []
@@ -110,7 +111,7 @@ class SlackStandIn:
         self.trouble: deque[Trouble] = deque()
         self._lock = threading.Lock()
         self._held: list[Trouble] = []
-        self._busy: dict[str, tuple[float, int]] = {}
+        self._busy: dict[str, _Busy] = {}
         self._posted_at: dict[str, float] = {}
         self.whispers: list[Arguments] = []
         self.too_fast = 0
@@ -150,8 +151,8 @@ class SlackStandIn:
         return trouble
 
     def be_busy(self, channel: str, *, after_s: int) -> None:
-        """Answer 429 to all posts to a channel, for as long as is said in Retry-After."""
-        self._busy[channel] = (time.monotonic() + after_s, after_s)
+        """Answer 429 to the next message to a channel, and to all that come within its Retry-After."""
+        self._busy[channel] = _Busy(after_s)
 
     def posts_of(self, key: str) -> list[Post]:
         """Give the messages of one effect, by its business key."""
@@ -202,16 +203,17 @@ class SlackStandIn:
             question = dict(parse_qsl(body.decode(), strict_parsing=True))
             if "channels:history" not in self.scopes:
                 return question, "missing_scope"
-            return question, None if question.get("channel") in CHANNELS.values() else "channel_not_found"
+            return question, None if question.get("channel") in self.channels.values() else "channel_not_found"
         return {}, "invalid_arguments" if method in TELLING | LOOKING else "unknown_method"
 
     def _problem_with(self, method: str, arguments: Arguments) -> str | None:
         # chat.update takes nothing but a channel's id.
-        channels = CHANNELS.values() if method == "chat.update" else [*CHANNELS, *CHANNELS.values()]
+        ids = self.channels.values()
+        channels = ids if method == "chat.update" else [*self.channels, *ids]
         if problem := problem_with(method, arguments, channels):
             return problem
         known = {(post.channel, post.ts) for post in self.posts}
-        where = _name_of(arguments["channel"])
+        where = self.name_of(arguments["channel"])
         if method == "chat.update" and (where, arguments.get("ts")) not in known:
             return "message_not_found"
         if "thread_ts" in arguments and (where, arguments["thread_ts"]) not in known:
@@ -219,7 +221,7 @@ class SlackStandIn:
         return None
 
     def _tell(self, request: "_Request", method: str, arguments: Arguments) -> None:
-        trouble = self._trouble_with(_name_of(arguments["channel"]))
+        trouble = self._trouble_with(self.name_of(arguments["channel"]))
         post = self._take(method, arguments, visible=trouble.visible) if trouble.takes else None
         trouble.reached.set()
         if trouble.hold:
@@ -232,14 +234,14 @@ class SlackStandIn:
             self._note(method, arguments, trouble.status)
             request.reply(trouble.status, headers, content)
         else:
-            self._reply(request, method, arguments, _receipt(post))
+            self._reply(request, method, arguments, _receipt(post, self.channels[post.channel]))
 
     def _trouble_with(self, channel: str) -> Trouble:
         with self._lock:
-            until, after_s = self._busy.get(channel, (0.0, 0))
             now = time.monotonic()
-            if now < until:
-                return Trouble(status=429, retry_after_s=after_s)
+            busy = self._busy.get(channel)
+            if busy is not None and busy.is_at(now):
+                return Trouble(status=429, retry_after_s=busy.after_s)
             if now < self._posted_at.get(channel, 0.0) + self.between_posts_s:
                 self.too_fast += 1
                 return Trouble(status=429, retry_after_s=1)
@@ -250,7 +252,7 @@ class SlackStandIn:
 
     def _take(self, method: str, arguments: Arguments, *, visible: bool) -> Post:
         with self._lock:
-            channel = _name_of(arguments["channel"])
+            channel = self.name_of(arguments["channel"])
             if method == "chat.update":
                 return self._change(channel, arguments)
             self._last_ts = max(time.time(), self._last_ts + 0.000001)
@@ -278,7 +280,7 @@ class SlackStandIn:
         found = [
             {"type": "message", "ts": post.ts, "text": post.text, "metadata": post.arguments["metadata"]}
             for post in reversed(self.posts)
-            if CHANNELS[post.channel] == question["channel"]
+            if self.channels[post.channel] == question["channel"]
             and post.visible
             and float(post.ts) > oldest
             # What is in a thread is not in the channel's history, but where it was broadcast.
@@ -296,18 +298,31 @@ class SlackStandIn:
     def _note(self, method: str, arguments: Arguments, status: int) -> None:
         self.calls.append(Call(method=method, arguments=arguments, at=time.monotonic(), status=status))
 
+    def name_of(self, channel: str) -> str:
+        """Give the name of a channel that may be named by its id."""
+        return next((name for name, its_id in self.channels.items() if its_id == channel), channel)
 
-def _name_of(channel: str) -> str:
-    return next((name for name, its_id in CHANNELS.items() if its_id == channel), channel)
+
+@dataclass(slots=True)
+class _Busy:
+    """A channel that is busy from its next message on."""
+
+    after_s: int
+    until: float | None = None  # monotonic
+
+    def is_at(self, now: float) -> bool:
+        if self.until is None:
+            self.until = now + self.after_s
+        return now < self.until
 
 
 def _in_channel(post: Post) -> bool:
     return post.thread_ts is None or bool(post.arguments.get("reply_broadcast"))
 
 
-def _receipt(post: Post) -> dict[str, Any]:
+def _receipt(post: Post, channel_id: str) -> dict[str, Any]:
     message = {"type": "message", "ts": post.ts, "text": post.text, "bot_id": "B0QKHOOKL1"}
-    return {"ok": True, "channel": CHANNELS[post.channel], "ts": post.ts, "message": message}
+    return {"ok": True, "channel": channel_id, "ts": post.ts, "message": message}
 
 
 class _Server(ThreadingHTTPServer):

@@ -183,9 +183,10 @@ def test_tokens_end_and_old_events_go_there(beside: Shell, elsewhere: Shell, its
     assert "cannot go before its payload" in elsewhere.refused("prune", "--dry-run", "--identity-after", "5d")
     said = {"action": "prune", "dry_run": False, "events_deleted": 1, "payloads_emptied": 0, "interrupted": False}
     assert elsewhere.objects("prune", "--yes") == [said]
-    newest = beside.objects("audit", "list", "--limit", "3")
+    newest = beside.objects("audit", "list", "--limit", "4")
     assert [(each["action"], each["via"]) for each in newest] == [
         ("prune", "api"),
+        ("prune.begin", "api"),
         ("tokens.revoke", "api"),
         ("tokens.create", "api"),
     ]

@@ -31,7 +31,9 @@ def broker_hangs(stage: Stage) -> None:
     stage.control.thaw(stage.house.broker.pid)
 
 
-@matrix.fault("broker-flushed", f"FLUSHALL {FLUSHES} times under load: nothing is lost; what it forgot is rung again.")
+@matrix.fault(
+    "broker-flushed", f"FLUSHALL {FLUSHES} times under load: nothing is lost; what it forgot is rung again.", takes_s=14
+)
 def broker_flushed(stage: Stage) -> None:
     client = stage.house.broker.client()
     for _ in range(FLUSHES):
@@ -69,6 +71,7 @@ def broker_full(stage: Stage) -> None:
     "broker-unreachable",
     "The network refuses, then stalls: 2xx all the time, everything is handled.",
     needs=Needs(proxies=True),
+    takes_s=26,
 )
 def broker_unreachable(stage: Stage) -> None:
     for way in (Way.REFUSE, Way.STALL):
@@ -94,6 +97,7 @@ def broker_answers_lost(stage: Stage) -> None:
 @matrix.fault(
     "broker-unreadable-messages",
     "Garbage and forged messages among ours: passed over, and what was fetched with them is handled.",
+    takes_s=9,
 )
 def unreadable_messages(stage: Stage) -> None:
     client = stage.house.broker.client()
@@ -111,7 +115,7 @@ def unreadable_messages(stage: Stage) -> None:
     "One delayed message falls due, another waits, and the broker is gone: stock Dramatiq loses a queue's thread here.",
     needs=Needs(environ=(("dramatiq_delay_queue_prefetch", "2"),)),
     soak=False,
-    takes_s=24,
+    takes_s=46,
 )
 def broker_gone_at_the_worst_moment(stage: Stage) -> None:
     """Leave one worker only: if it lost a queue and went on, nobody else would do that queue's work."""

@@ -44,7 +44,7 @@ def database_locked(stage: Stage) -> None:
     "Immediate stop: 503 and no 2xx; works again by itself when the server is back.",
     answers=("503", "timeout"),
     engines=SERVER,
-    takes_s=38,
+    takes_s=32,
 )
 def database_stopped(stage: Stage) -> None:
     server = stage.house.postgresql
@@ -63,7 +63,7 @@ def database_stopped(stage: Stage) -> None:
     "kill -9 of backends, fsync on: PostgreSQL recovers from its log, no answered event is missing.",
     answers=("503", "timeout"),
     engines=SERVER,
-    takes_s=43,
+    takes_s=45,
 )
 def database_crashes(stage: Stage) -> None:
     server = stage.house.postgresql
@@ -84,6 +84,7 @@ def database_crashes(stage: Stage) -> None:
     answers=("503", "timeout"),
     engines=SERVER,
     needs=Needs(proxies=True),
+    takes_s=34,
 )
 def database_unreachable(stage: Stage) -> None:
     for way, until in ((Way.REFUSE, _refused), (Way.STALL, _refused)):
@@ -102,6 +103,7 @@ def database_unreachable(stage: Stage) -> None:
     needs=Needs(disk_bytes=DISK_BYTES),
     missing=no_disk,
     soak=False,
+    takes_s=26,
 )
 def disk_full(stage: Stage) -> None:
     """Fill the file system of the ledger. PostgreSQL ends itself when its log does not fit; it is started again."""

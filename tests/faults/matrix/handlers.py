@@ -21,8 +21,8 @@ POISON = ("raises", "gives_up", "hangs", "kills", "hungry")
     "broker-dies-while-handlers-fail",
     "Deliveries fail twice each while the broker goes and comes back empty: each is tried again until it is done.",
     answers=BUSY,
-    takes_s=44,
     needs=FAILING_HANDLERS,
+    takes_s=47,
 )
 def broker_dies_while_handlers_fail(stage: Stage) -> None:
     stage.sending.burst(20, type="stumbles")
@@ -40,8 +40,8 @@ def broker_dies_while_handlers_fail(stage: Stage) -> None:
     "worker-loses-a-thread",
     "A thread of a worker dies: the process ends with status 70, is started again, and nothing is missing.",
     answers=BUSY,
-    takes_s=34,
     needs=FAILING_HANDLERS,
+    takes_s=36,
 )
 def worker_loses_a_thread(stage: Stage) -> None:
     before = stage.house.keeper.restarts
@@ -63,8 +63,8 @@ def worker_loses_a_thread(stage: Stage) -> None:
     answers=BUSY,
     needs=FAILING_HANDLERS,
     soak=False,
-    takes_s=106,
     last=True,
+    takes_s=110,
 )
 def poison(stage: Stage) -> None:
     stage.sending.burst(2, type="poison.hungry")

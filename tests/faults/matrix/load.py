@@ -26,7 +26,6 @@ HERD_S = 300.0
     "large-bodies",
     f"{LARGE} bodies of {LARGE_BYTES // MIB} MiB at once: taken, or 503 when they are too many; small ones go on.",
     answers=("503", "timeout"),
-    takes_s=14,
 )
 def large_bodies(stage: Stage) -> None:
     stage.sending.burst(LARGE, padding_bytes=LARGE_BYTES)
@@ -68,8 +67,8 @@ def _drip(connections: list[socket.socket], ended: threading.Event) -> None:
     answers=("503", "timeout", "reset"),
     stories_per_s=5,
     soak=False,
-    takes_s=30,
     heavy=True,
+    takes_s=47,
 )
 def thundering_herd(stage: Stage) -> None:
     stage.sending.hold()

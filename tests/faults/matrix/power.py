@@ -16,6 +16,7 @@ EVENTS = 20
     missing=trace.missing,
     stories_per_s=0,
     soak=False,
+    takes_s=8,
 )
 def sync_before_answer(stage: Stage) -> None:
     """Watch the system calls of the web process and of PostgreSQL, and lay them on one line of time.

@@ -26,7 +26,7 @@ GRACE_S = 10.0
     "No 2xx without a row; a row without a 2xx is a duplicate when it is sent again; the other instance goes on.",
     answers=KILLED,
     stories_per_s=6,
-    takes_s=25,
+    takes_s=45,
 )
 def web_killed(stage: Stage) -> None:
     for _ in range(3):
@@ -50,7 +50,7 @@ def _hit_a_crowd(stage: Stage) -> None:
     "Killed between insert and commit, with a duplicate in the same batch: neither was answered, both are taken later.",
     answers=KILLED,
     stories_per_s=2,
-    takes_s=15,
+    takes_s=32,
 )
 def web_killed_in_commit(stage: Stage) -> None:
     """Reach the point without a hook: another program holds a lock, so that what has been handed in cannot commit."""
@@ -77,6 +77,7 @@ def web_killed_in_commit(stage: Stage) -> None:
     "SIGTERM under load, one instance after the other: no request is reset, each instance is gone within 10 s.",
     answers=("refused", "503", "timeout"),
     stories_per_s=6,
+    takes_s=32,
 )
 def web_restarted(stage: Stage) -> None:
     for name in WEBS:
@@ -90,6 +91,7 @@ def web_restarted(stage: Stage) -> None:
     "The event is stored and the 2xx does not arrive: the next try is a duplicate and changes nothing.",
     answers=("reset", "503"),
     needs=Needs(proxies=True),
+    takes_s=10,
 )
 def answers_to_senders_lost(stage: Stage) -> None:
     proxies = [stage.house.proxies[name] for name in WEBS]
@@ -128,6 +130,7 @@ def same_event(stage: Stage) -> None:
     "out-of-order",
     "Payments, refunds and disputes in any order, some twice: the book ends in the last state.",
     stories_per_s=20,
+    takes_s=40,
 )
 def out_of_order(stage: Stage) -> None:
     stage.sending.burst(100, kinds=("payment", "refund", "dispute"))
@@ -139,6 +142,7 @@ def out_of_order(stage: Stage) -> None:
     "New secret beside the old one, senders switch under load, old one removed: nothing is rejected.",
     answers=("refused", "503", "timeout"),
     stories_per_s=6,
+    takes_s=40,
 )
 def secret_rotated(stage: Stage) -> None:
     house, old = stage.house, dict(stage.house.secrets)

@@ -19,7 +19,7 @@ def _count(stage: Stage, sql: str) -> int:
 @matrix.fault(
     "worker-killed",
     "Killed while it runs deliveries, once the child, once the master: they run again 30 s later, effects once.",
-    takes_s=45,
+    takes_s=60,
 )
 def worker_killed(stage: Stage) -> None:
     """Reach the point without a hook: let a backlog grow, start a worker, kill it when the ledger shows claims."""
@@ -53,7 +53,7 @@ def worker_killed_after_yes(stage: Stage) -> None:
 @matrix.fault(
     "worker-restarted",
     "SIGTERM under load: what runs is finished or given back, no crash is counted, it is gone within 10 s.",
-    takes_s=15,
+    takes_s=34,
 )
 def worker_restarted(stage: Stage) -> None:
     before = _count(stage, CRASHES)
@@ -68,6 +68,7 @@ def worker_restarted(stage: Stage) -> None:
 @matrix.fault(
     "sweepers-killed",
     "Three sweepers, killed again and again while doorbells are lost: everything is handled, nothing twice.",
+    takes_s=36,
 )
 def sweepers_killed(stage: Stage) -> None:
     stage.house.start(THIRD)
@@ -85,7 +86,7 @@ def sweepers_killed(stage: Stage) -> None:
     "All processes, the broker and the database's server at once, at a random instant: the books balance.",
     answers=("refused", "reset", "503", "timeout"),
     stories_per_s=6,
-    takes_s=50,
+    takes_s=46,
 )
 def everything_killed(stage: Stage) -> None:
     stage.instant(0.5, 2.0)
@@ -103,7 +104,7 @@ def everything_killed(stage: Stage) -> None:
     "stopped-while-broker-is-away",
     "SIGTERM while the broker hangs: web and worker end within their time all the same.",
     answers=("refused",),
-    takes_s=18,
+    takes_s=30,
 )
 def stopped_without_broker(stage: Stage) -> None:
     names = [stage.draw.choice(WEBS), stage.draw.choice(WORKERS), stage.draw.choice(SWEEPERS)]

@@ -1,10 +1,14 @@
 """The HTTP API: off until there is a token, no further than its scopes, and every change is written down."""
 
+import fcntl
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -13,10 +17,12 @@ from ledger.audit import By
 from ledger.store import Ledger
 from ledger.tables import deliveries
 from ledger.tables import tokens as tokens_table
+from receivers.api.knocks import MAX_KNOCKS
 from receivers.api.shapes import ChoiceAsked
 from tests.ledger.making import new_event, states, store
 from tests.receivers.http.api.house import API, House
 from tests.receivers.http.webhooks import webhook
+from tests.receivers.http.wire import exchange
 
 BODY = json.dumps(
     {
@@ -186,6 +192,72 @@ def test_a_body_is_read_after_its_sender_is_known_and_only_so_much_of_it(house: 
         answer = http.post(f"{API}/retries", content=body, headers=headers)
         assert answer.status_code in {400, 422}, body
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_what_no_calendar_and_no_number_holds_is_answered_like_anything_else(stock: House) -> None:
+    token = stock.token("read", "replay")
+    for moment in ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        for path in ("/events", "/deliveries", "/requests", "/payments"):
+            assert stock.ask("GET", path, token, params={"since": moment}).status_code == 200
+        assert stock.ask("POST", "/replays/preview", token, since=moment, until=moment).status_code == 200
+    for length, status in ((b"0" * 5_000 + b"2", 422), (b"9" * 17, 413)):
+        head = b"POST %s/retries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\ncontent-length: %s\r\n\r\n{}"
+        assert exchange(stock.server, head % (API.encode(), token.encode(), length)).status == status
+
+
+def test_names_that_there_cannot_be_are_refused_as_the_commands_refuse_them(stock: House) -> None:
+    token = stock.token("read", "replay")
+    known = {
+        "source": "there is no source 'stirpe'; there are github, slack, stripe",
+        "handler": "there is no handler 'stirpe'; there are ",
+        "reason": "there is no reason 'stirpe'; there are ",
+    }
+    for path, name in (
+        *((path, name) for path in ("/events", "/deliveries") for name in ("source", "handler")),
+        ("/requests", "source"),
+        ("/requests", "reason"),
+        ("/stats", "source"),
+    ):
+        refused = stock.ask("GET", path, token, params={name: "stirpe"})
+        assert refused.status_code == 422
+        assert refused.json()["detail"].startswith(known[name])
+    for path in ("/deliveries/selection", "/events/selection", "/replays/preview"):
+        for name in ("source", "handler", "state"):
+            assert stock.ask("POST", path, token, **{name: "stirpe"}).status_code == 422
+
+
+def test_replays_are_given_page_by_page(stock: House) -> None:
+    token = stock.token("read", "replay")
+    made = [stock.ask("POST", "/replays", token, choice={"names": ["evt_done"]}).json()["id"] for _ in range(3)]
+    first = stock.ask("GET", "/replays", token, params={"limit": 2}).json()
+    second = stock.ask("GET", "/replays", token, params={"limit": 2, "before": first["next"]}).json()
+    assert [each["id"] for each in first["replays"] + second["replays"]][:3] == made[::-1]
+
+
+def test_reading_goes_on_while_writing_waits_for_its_turn(stock: House) -> None:
+    token = stock.token("read", "replay")
+    with ThreadPoolExecutor(3) as pool, Path(f"{stock.server.ledger}.lock").open("ab") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        waiting = [pool.submit(stock.ask, "POST", "/retries", token, names=["2"]) for _ in range(3)]
+        for _ in range(10):
+            assert stock.ask("GET", "/events", token).is_success
+        assert not any(each.done() for each in waiting)
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        assert [each.result().status_code for each in waiting] == [200] * 3
+
+
+def test_whoever_comes_too_often_without_a_good_token_is_held_back_and_good_tokens_pass(house: House) -> None:
+    def ask(token: str, *, by: str = "203.0.113.9", content: bytes = b"") -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}", "x-forwarded-for": by}  # as a proxy on this machine says
+        return house.server.http.request("GET", f"{API}/events", headers=headers, content=content)
+
+    token = house.token("read")
+    assert [ask("hkl_x").status_code for _ in range(MAX_KNOCKS)] == [401] * MAX_KNOCKS
+    held = ask("hkl_x", content=b"x" * 1024 * 1024)
+    assert (held.status_code, held.json()["status"]) == (429, 429)
+    assert 0 < int(held.headers["retry-after"]) <= 60
+    assert [ask(token).status_code for _ in range(3)] == [200] * 3
+    assert ask("hkl_x", by="2001:db8::1").status_code == 401
 
 
 def test_a_webhook_passes_the_gate_by(house: House) -> None:
