@@ -216,7 +216,7 @@ def test_a_flawed_event_keeps_the_type_that_could_be_read() -> None:
 
 def test_a_flaw_never_quotes_the_body() -> None:
     incoming = read(request(event(id="4242 4242 4242 4242")))
-    assert incoming.flaw == "id: Value error, must be 1 to 255 visible ASCII characters"
+    assert incoming.flaw == "id: must be 1 to 255 visible ASCII characters"
 
 
 def test_stripe_is_one_path_with_json_up_to_1_mib() -> None:
