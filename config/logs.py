@@ -7,12 +7,16 @@ import re
 import socket
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from config.rounds import Round
 
 SECRETS = re.compile(
     r"\b(whsec_|xox[a-z]-|sk_live_|sk_test_|rk_live_|rk_test_|ghp_|github_pat_)[\w-]+|(?<=://)[^/@\s]+@"
@@ -31,12 +35,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 
 def configure_logs(*, development: bool) -> None:
     """Send the logs of this process, of its libraries too, to standard output."""
-    shared: list[Processor] = [
-        *([] if development else [_Instance()]),
-        structlog.stdlib.add_log_level,
-        _clock_time if development else _utc_time,
-        structlog.processors.format_exc_info,
-    ]
+    origin: list[Processor] = [structlog.stdlib.add_log_level, _clock_time] if development else [_Origin()]
+    shared: list[Processor] = [*origin, structlog.processors.format_exc_info]
     last: list[Processor] = [clean, _console()] if development else [render_line]
     # Not through the standard library's logging, which costs more than all the rest of a line.
     structlog.configure(
@@ -61,13 +61,26 @@ def _clock_time(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
-def _utc_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    event["timestamp"] = f"{datetime.now(UTC).isoformat()[:-6]}Z"  # without +00:00
-    return event
+class _Origin:
+    """Says of each line which process wrote it, how loud, and when. In one step, because every webhook has a line."""
+
+    def __init__(self) -> None:
+        self._instance = f"{socket.gethostname()}:{os.getpid()}"  # several do the same work on several hosts
+        self._second = (0, "")  # Unix seconds, and the same as text: most lines share theirs with another
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        event.setdefault("instance", self._instance)
+        event["level"] = "error" if method == "exception" else method
+        now = time.time()
+        second, text = self._second
+        if second != int(now):
+            second, text = self._second = int(now), f"{datetime.fromtimestamp(int(now), UTC):%Y-%m-%dT%H:%M:%S}"
+        event["timestamp"] = f"{text}.{int((now - second) * 1e6):06d}Z"
+        return event
 
 
 class _Lines:
-    """Writes lines to standard output.
+    """Writes lines to standard output: an event loop's once a round, all others at once.
 
     Never raises: a full disk behind it, or nobody who reads, is no reason to refuse an event.
     """
@@ -75,24 +88,13 @@ class _Lines:
     def __init__(self, *_args: object) -> None:
         self._file = sys.stdout
         self._lock = threading.RLock()  # a signal's handler may log while a line is being written
+        write = Round(self._write).add
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = write
 
-    def msg(self, line: str) -> None:
+    def _write(self, lines: Sequence[str]) -> None:
         with suppress(OSError, ValueError, RuntimeError), self._lock:
-            self._file.write(f"{line}\n")
+            self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()
-
-    debug = info = warning = error = critical = exception = msg
-
-
-class _Instance:
-    """Says with each line which process wrote it, where several do the same work on several hosts."""
-
-    def __init__(self) -> None:
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
-
-    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event.setdefault("instance", self._name)
-        return event
 
 
 def _console() -> Processor:

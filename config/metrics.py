@@ -4,13 +4,15 @@ Each process counts in two files of its own in one directory (prometheus-client'
 for the page adds them up. A label is never made of anything that a sender wrote.
 """
 
+import collections
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from config.rounds import Round
 from config.seats import metrics_directory, take_seat
 from config.settings import Settings
 
@@ -76,6 +78,7 @@ class Metrics:
             return Histogram(f"hookline_{name}", help_, labels, buckets=buckets, registry=None)
 
         self._directory = directory
+        self._answered = Round(self._count_answered)
         self._events = _Children(
             counter("events_total", "Verified webhooks, by what became of them", "source", "result").labels,
             [(source, result) for source in secrets for result in RESULTS],
@@ -123,9 +126,13 @@ class Metrics:
 
     def event_answered(self, *, source: str, result: str, secret_position: int, seconds: float) -> None:
         """Count a verified webhook that was answered. `result`: one of RESULTS."""
-        self._events[source, result].inc()
-        self._matched[source, str(secret_position)].inc()
+        self._answered.add(((source, result), (source, str(secret_position))))
         self._ack[source,].observe(seconds)
+
+    def _count_answered(self, answered: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> None:
+        for (event, secret), count in collections.Counter(answered).items():
+            self._events[event].inc(count)
+            self._matched[secret].inc(count)
 
     def request_rejected(self, *, source: str, reason: str) -> None:
         """Count a refused request; `reason` is one of our own words."""

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from handlers.context import Context
 from handlers.errors import BrokenPlugin
-from ledger.event import Event
+from ledger.event import Event, NewDelivery
 from ledger.look_ups import QUEUE as LOOK_UPS
 
 QUEUES = ("payments", "notifications", LOOK_UPS, "default")
@@ -73,10 +73,14 @@ class Router:
                 raise BrokenPlugin(message)
             self.by_name[each.name] = each
         # Providers have a few hundred types; what a sender makes up beyond that must not grow the cache.
-        self.matching = lru_cache(maxsize=2048)(self._matching)
+        self.deliveries = lru_cache(maxsize=2048)(self._deliveries)
 
-    def _matching(self, source: str, event_type: str) -> tuple[Handler, ...]:
+    def matching(self, source: str, event_type: str) -> tuple[Handler, ...]:
+        """Give the handlers that want events of this source and type."""
         return tuple(each for each in self.by_name.values() if each.wants(source, event_type))
+
+    def _deliveries(self, source: str, event_type: str) -> tuple[NewDelivery, ...]:
+        return tuple(NewDelivery(handler=each.name, queue=each.queue) for each in self.matching(source, event_type))
 
 
 def load_router() -> Router:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -44,9 +44,9 @@ log = structlog.get_logger()
 Outcome = Receipt | LedgerUnavailable
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiter:
+class _Waiter(NamedTuple):
     event: NewEvent | None  # None: only asks whether a commit is possible
+    size: int  # bytes
     future: "asyncio.Future[Receipt | None]"
     loop: asyncio.AbstractEventLoop
 
@@ -103,13 +103,13 @@ class Writer:
 
     async def _hand_in(self, event: NewEvent | None, timeout_s: float) -> Receipt | None:
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(event, loop.create_future(), loop)
-        size = _size(waiter)
+        size = len(event.body) if event else 0
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
         if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
+        waiter = _Waiter(event, size, loop.create_future(), loop)
         self._waiting_bytes += size
         self._waiting.append(waiter)
         self._call_soon(loop)
@@ -151,7 +151,7 @@ class Writer:
         size = 0
         while self._waiting and len(batch) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
             batch.append(self._waiting.popleft())
-            size += _size(batch[-1])
+            size += batch[-1].size
         return batch
 
     def _write(self, batch: Sequence[_Waiter]) -> None:
@@ -206,7 +206,7 @@ class Writer:
     def _settle(self, answers: Iterable[tuple[_Waiter, Outcome | None]]) -> None:
         # In the event loop, like all that counts the bytes.
         for waiter, outcome in answers:
-            self._waiting_bytes -= _size(waiter)
+            self._waiting_bytes -= waiter.size
             if waiter.future.done():  # its request has stopped waiting
                 continue
             if isinstance(outcome, LedgerUnavailable):
@@ -218,10 +218,6 @@ class Writer:
 def _give_up(future: "asyncio.Future[Receipt | None]", timeout_s: float) -> None:
     if not future.done():
         future.set_exception(LedgerUnavailable(f"not on disk within {timeout_s:g} s"))
-
-
-def _size(waiter: _Waiter) -> int:
-    return len(waiter.event.body) if waiter.event else 0
 
 
 def touch(db: Connection) -> None:

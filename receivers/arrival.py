@@ -1,7 +1,6 @@
 """One request as metrics and traces see it, from its arrival to its answer."""
 
 import time
-from dataclasses import replace
 
 from config.metrics import Metrics
 from config.traces import UNTRACED, Traces
@@ -28,7 +27,7 @@ class Arrival:
             return event
         traceparent = self._request.traceparent
         self._append = self._traces.begin("append", parent=traceparent, source=event.source, type=event.type)
-        return replace(event, traceparent=traceparent)
+        return event._replace(traceparent=traceparent)
 
     def stored(self, receipt: Receipt) -> None:
         """Take what the ledger says."""

@@ -7,6 +7,7 @@ from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
 
+from receivers.patience import within
 from receivers.provider import MIB, Headers, Rejected
 
 READ_TIMEOUT_S = 10.0
@@ -78,8 +79,7 @@ async def read_body(request: Request, headers: Headers, max_bytes: int, share: S
     if _announced_size(headers) > max_bytes:
         raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            return await _read_bounded(request, max_bytes, share)
+        return await within(READ_TIMEOUT_S, _read_bounded(request, max_bytes, share))
     except TimeoutError:
         raise Rejected("body_too_slow", HTTPStatus.REQUEST_TIMEOUT) from None
     except ClientDisconnect:

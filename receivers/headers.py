@@ -45,21 +45,21 @@ def kept_headers(headers: Headers, *, without: bytes | None = None) -> dict[str,
 
 def _kept_as_they_are(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str] | None:
     """Keep headers as every provider sends them: few, short, printable, without secrets. None if these are not."""
-    names = b" ".join([name for name, _ in raw])
-    values = b" ".join([value for _, value in raw]).decode("latin-1")
-    if len(names) + len(values) > MAX_VALUE_CHARS or not _are_harmless(names) or not values.isprintable():
+    raw_names = b"\n".join([name for name, _ in raw])
+    values = [value.decode("latin-1") for _, value in raw]
+    text = " ".join(values)
+    if len(raw_names) + len(text) > MAX_VALUE_CHARS or not text.isprintable() or may_hold_secret(text):
         return None
-    if may_hold_secret(values):
-        return None
-    kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-    return kept if len(kept) == len(raw) else None
+    names = _harmless(raw_names)
+    return None if names is None or len(names) != len(values) else dict(zip(names, values, strict=True))
 
 
 @lru_cache(maxsize=256)
-def _are_harmless(names: bytes) -> bool:
-    """Say whether none of these names has to be looked at by itself. A provider always sends the same ones."""
-    text = names.decode("latin-1")
-    return text.isprintable() and not PRIVATE.search(text)
+def _harmless(raw_names: bytes) -> list[str] | None:
+    """Give the names as text if none of them has to be looked at by itself. A provider always sends the same ones."""
+    names = raw_names.decode("latin-1").split("\n")
+    harmless = all(name.isprintable() and not PRIVATE.search(name) for name in names)
+    return names if harmless and len(set(names)) == len(names) else None
 
 
 def _kept_letter_by_letter(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

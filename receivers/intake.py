@@ -17,7 +17,7 @@ from config.metrics import Metrics
 from config.traces import Traces
 from handlers.router import Router
 from ledger.errors import LedgerUnavailable
-from ledger.event import NewDelivery, NewEvent
+from ledger.event import NewEvent
 from ledger.rejections import Rejection, RejectionLog
 from ledger.writer import Writer
 from receivers import provider as seen
@@ -32,8 +32,6 @@ COMMIT_TIMEOUT_S = 2.0
 
 IN_THREAD_BYTES = 256 * 1024
 # Hashing and parsing more than this would keep the event loop from everybody else.
-
-log = structlog.get_logger()
 
 
 class Intake:
@@ -62,6 +60,7 @@ class Intake:
         self._budget = budget
         self._metrics = metrics
         self._traces = traces
+        self._log = structlog.get_logger().bind(source=provider.source)
 
     async def receive(self, request: Request) -> Response:
         """Answer one request. A 2xx means: on disk, and it will be handled."""
@@ -82,12 +81,11 @@ class Intake:
                 return problem(rejected.status)
             except LedgerUnavailable as error:
                 arrival.unavailable()
-                log.warning("event refused", source=self._provider.source, reason=str(error))
+                self._log.warning("event refused", reason=str(error))
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE)
         arrival.stored(receipt)
-        log.info(
+        self._log.info(
             "event duplicate" if receipt.duplicate else "event accepted",
-            source=event.source,
             type=event.type,
             external_id=event.external_id,
             event_id=receipt.event_id,
@@ -118,7 +116,6 @@ class Intake:
 
     def _event(self, request: seen.Request, incoming: Incoming, secret_position: int, now: float) -> NewEvent:
         source = self._provider.source
-        wanted = () if incoming.flaw else self._router.matching(source, incoming.type)
         return NewEvent(
             source=source,
             dedupe_key=incoming.dedupe_key,
@@ -133,16 +130,11 @@ class Intake:
             body_sha256=request.body_sha256,
             secret_position=secret_position,
             flaw=incoming.flaw,
-            deliveries=tuple(NewDelivery(handler=each.name, queue=each.queue) for each in wanted),
+            deliveries=() if incoming.flaw else self._router.deliveries(source, incoming.type),
         )
 
     async def _note(self, rejected: Rejected, headers: Headers, body: bytes | None) -> None:
-        log.warning(
-            "request rejected",
-            source=self._provider.source,
-            reason=rejected.reason,
-            status=rejected.status.value,
-        )
+        self._log.warning("request rejected", reason=rejected.reason, status=rejected.status.value)
         self._rejections.note(
             Rejection(
                 received_at=time.time(),

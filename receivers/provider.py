@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any, NamedTuple, TypeGuard
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from ledger.event import FORM, Unreadable, read_payload
 
@@ -83,8 +83,7 @@ class Reply(Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A verified request, named: who sent what, and under which identity it counts once."""
 
     external_id: str
@@ -103,8 +102,7 @@ class Handshake:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What a provider gets to see of one request: its headers and its raw body."""
 
     headers: Headers
@@ -213,14 +211,11 @@ def is_name(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
-def _require_name(value: str) -> str:
-    if not is_name(value):
-        raise ValueError("must be 1 to 255 visible ASCII characters")
-    return value
+Name = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
+# A field that becomes an id or a type (see NAME). Pydantic matches it while it parses.
 
-
-Name = Annotated[str, AfterValidator(_require_name)]
-# A field of a pydantic model that becomes an id or a type.
+NOT_A_NAME = "string_pattern_mismatch"
+# What Pydantic calls it when it does not match.
 
 
 def read_payload_field(request: Request) -> dict[str, Any]:
@@ -261,4 +256,5 @@ def flaw_text(text: str) -> str:
 def first_problem(error: ValidationError) -> str:
     """Say which field of an envelope is wrong, and how; never what it holds."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+    wrong = "must be 1 to 255 visible ASCII characters" if problem["type"] == NOT_A_NAME else problem["msg"]
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {wrong}"

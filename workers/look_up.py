@@ -20,7 +20,7 @@ from ledger import claims
 from ledger.append import Doorbells, Room, append
 from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
-from ledger.event import JSON, DeliveryState, Event, NewDelivery, NewEvent
+from ledger.event import JSON, DeliveryState, Event, NewEvent
 from ledger.store import Ledger, Transaction, savepoint
 from workers.ask import Stripe, Unknown
 from workers.deliver import INSIST_S, are_ids, failed
@@ -184,9 +184,7 @@ class LookUps:
             body_sha256=hashlib.sha256(body).hexdigest(),
             secret_position=NOT_SIGNED,
             flaw=None,
-            deliveries=tuple(
-                NewDelivery(handler=each.name, queue=each.queue) for each in self._router.matching(thin.source, type_)
-            ),
+            deliveries=self._router.deliveries(thin.source, type_),
             traceparent=thin.traceparent,
         )
 

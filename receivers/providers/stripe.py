@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from ledger.event import JSON, Unreadable, read_payload
 from receivers.provider import (
@@ -42,22 +43,26 @@ _ENTRY = re.compile(rb"([a-z0-9_]{1,16})=([!-+\x2d-~]{1,255})")
 
 _V1 = re.compile(rb"[0-9a-f]{64}")
 
+_USUAL = re.compile(rb"t=([1-9][0-9]{9})(?:,v1=[0-9a-f]{64}){1,8}(?:,v0=[0-9a-f]{64})?")
+# As Stripe writes it. Nothing that this takes would be refused below.
 
-class _Envelope(BaseModel):
-    """What we need of an event; fields as in stripe-python 16.1.0, `Event` and `v2.core.EventNotification`."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+@with_config(ConfigDict(strict=True))
+class _Envelope(TypedDict):
+    """What we need of an event; fields as in stripe-python 16.1.0, `Event` and `v2.core.EventNotification`.
+
+    A dictionary: a model takes Pydantic half as long again as the parsing.
+    """
 
     object: Literal["event", "v2.core.event"]
     id: Name
     type: Name
-    livemode: bool | None = None
-    account: Name | None = None  # Connect: whose event this is
-    context: Name | None = None  # the same in a thin event
+    livemode: NotRequired[bool | None]
+    account: NotRequired[Name | None]  # Connect: whose event this is
+    context: NotRequired[Name | None]  # the same in a thin event
 
-    @property
-    def owner(self) -> str | None:
-        return self.context if self.object == "v2.core.event" else self.account
+
+_ENVELOPE = TypeAdapter(_Envelope)
 
 
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> int:
@@ -88,11 +93,11 @@ def read(request: Request) -> Incoming:
     except _Misfit as error:
         return flawed(request, str(error), event_type=error.event_type)
     return Incoming(
-        external_id=event.id,
-        dedupe_key=event.id,
-        type=event.type,
-        account=event.owner,
-        livemode=event.livemode,
+        external_id=event["id"],
+        dedupe_key=event["id"],
+        type=event["type"],
+        account=event.get("context") if event["object"] == "v2.core.event" else event.get("account"),
+        livemode=event.get("livemode"),
     )
 
 
@@ -116,18 +121,25 @@ def _read_envelope(request: Request) -> _Envelope:
 
     """
     body = request.body
-    if b"NaN" not in body and b"Infinity" not in body:
+    if not _has_words_unknown_to_json(body):
         with suppress(ValidationError):
-            return _Envelope.model_validate_json(body)
+            return _ENVELOPE.validate_json(body)
     payload = read_payload(request.content_type, body)
     try:
-        return _Envelope.model_validate(payload)
+        return _ENVELOPE.validate_python(payload)
     except ValidationError as error:
         raise _Misfit(error, payload.get("type")) from None
 
 
+def _has_words_unknown_to_json(body: bytes) -> bool:
+    # A letter is found ten times as fast as a word.
+    return (b"N" in body and b"NaN" in body) or (b"I" in body and b"Infinity" in body)
+
+
 def _read_header(header: bytes) -> int:
     """Check every entry of the header before the SDK sees it, and give its timestamp."""
+    if usual := _USUAL.fullmatch(header):
+        return int(usual[1])
     entries = _split(header)
     timestamps = [value for scheme, value in entries if scheme == b"t"]
     signatures = [value for scheme, value in entries if scheme == b"v1"]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def receive(ledger: Ledger, type_: str, **changes: Any) -> str:
     payload = sample(type_, **changes)
     wanted = [NewDelivery(handler=each.name, queue=each.queue) for each in load_router().matching("stripe", type_)]
     event = new_event(key=payload["id"], type=type_, body=json.dumps(payload).encode(), handlers=())
-    store(ledger, replace(event, deliveries=tuple(wanted)))
+    store(ledger, event._replace(deliveries=tuple(wanted)))
     return str(payload["id"])
 
 

@@ -102,7 +102,7 @@ class Office:
             handlers=(),
         )
         owed = tuple(NewDelivery(handler=each.name, queue=each.queue) for each in wanted)
-        return NewEvent(**{name: getattr(event, name) for name in NewEvent.__dataclass_fields__} | {"deliveries": owed})
+        return event._replace(deliveries=owed)
 
     def rows(self, table: Any) -> list[Any]:
         with self.ledger.read() as db:
