@@ -4,10 +4,24 @@ SQLAlchemy looks a statement up, binds its values and makes a result of its rows
 as long as SQLite does with it. So these go past it, to the driver itself; only the driver's errors become SQLAlchemy's.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Dialect, Executable, Table
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
@@ -45,7 +59,7 @@ class Prepared:
     """A statement of SQLAlchemy's that is made once and run often.
 
     Values go to the driver as they are, and rows come from it as they are: SQLite says 0 and 1 for false and true.
-    Lists (`IN` with an expanding parameter) are not for this.
+    Lists go in one value: see `prepare_with_lists`.
     """
 
     def __init__(self, statement: Executable | Mapping[str, Executable]) -> None:
@@ -60,16 +74,50 @@ class Prepared:
             KeyError, DBAPIError: a value is missing.
 
         """
-        names = tuple(values)
-        words = self._words.get((db.dialect.name, names))
+        words = self._words_for(db.dialect, tuple(values))
+        driver_connection: Any = db.connection.driver_connection
+        with _said_as_sqlalchemy_does(db, words.text):
+            return Found(driver_connection.execute(words.text, words.bind(values)))
+
+    def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of these, which all have the same names. Raises as `execute` does."""
+        if not rows:
+            return
+        words = self._words_for(db.dialect, tuple(rows[0]))
+        driver_connection: Any = db.connection.driver_connection
+        with _said_as_sqlalchemy_does(db, words.text):
+            driver_connection.cursor().executemany(words.text, [words.bind(row) for row in rows])
+
+    def _words_for(self, dialect: Dialect, names: tuple[str, ...]) -> "_Words":
+        words = self._words.get((dialect.name, names))
         if words is None:
-            words = self._words[db.dialect.name, names] = _put(self._statement_for(db.dialect), db.dialect, names)
-        known = {**words.constants, **values} if words.constants else values
-        bound = known if words.positions is None else [known[name] for name in words.positions]
-        return tell_driver(db, words.text, bound)
+            words = self._words[dialect.name, names] = _put(self._statement_for(dialect), dialect, names)
+        return words
 
     def _statement_for(self, dialect: Dialect) -> Executable:
         return self._statement[dialect.name] if isinstance(self._statement, Mapping) else self._statement
+
+
+Among = Callable[[Column[Any], str], ColumnElement[bool]]
+
+
+def prepare_with_lists(make: Callable[[Among], Executable]) -> Prepared:
+    """Prepare a statement that names rows by lists: `among(column, name)` takes what `as_list` makes."""
+    return Prepared({"sqlite": make(_among_json), "postgresql": make(_among_array)})
+
+
+def as_list(db: Connection, values: Iterable[Any]) -> Any:  # noqa: ANN401  # as the driver takes it
+    """Make one value of a list."""
+    return json.dumps(list(values)) if db.dialect.name == "sqlite" else list(values)
+
+
+def _among_json(column: Column[Any], name: str) -> ColumnElement[bool]:
+    rows = func.json_each(bindparam(name, type_=Text)).table_valued("value", name=f"each_{name}")
+    return column.in_(select(rows.c.value))
+
+
+def _among_array(column: Column[Any], name: str) -> ColumnElement[bool]:
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
 
 
 def insert_unless_known(table: Table, *returning: Column[Any]) -> Prepared:
@@ -81,25 +129,31 @@ def insert_unless_known(table: Table, *returning: Column[Any]) -> Prepared:
     return Prepared(made)
 
 
-def tell_driver(db: Connection, words: str, values: Any = ()) -> Found:  # noqa: ANN401  # as the driver takes them
-    """Say something to the driver itself, in its own words.
+class _said_as_sqlalchemy_does:  # noqa: N801  # reads as a function; a generator would take as long as the statement
+    """Makes of the driver's error what SQLAlchemy makes of it. A connection that was lost is known to be lost."""
 
-    Raises:
-        DBAPIError: as SQLAlchemy would say it. A connection that was lost is known to be lost.
+    __slots__ = ("_db", "_text")
 
-    """
-    driver_connection: Any = db.connection.driver_connection
-    try:
-        return Found(driver_connection.execute(words, values))
-    except db.dialect.loaded_dbapi.Error as error:
-        lost = db.dialect.is_disconnect(error, driver_connection, None)
+    def __init__(self, db: Connection, text: str) -> None:
+        self._db = db
+        self._text = text
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        db = self._db
+        driver = db.dialect.loaded_dbapi
+        if not isinstance(error, driver.Error):
+            return
+        lost = db.dialect.is_disconnect(error, db.connection.driver_connection, None)
         if lost:
             db.invalidate(error)
         raise DBAPIError.instance(
-            words,
+            self._text,
             None,
             error,
-            db.dialect.loaded_dbapi.Error,
+            driver.Error,
             hide_parameters=True,
             connection_invalidated=lost,
             dialect=db.dialect,
@@ -110,6 +164,11 @@ class _Words(NamedTuple):
     text: str
     positions: tuple[str, ...] | None  # the values' names in the order of the marks; None where marks have names
     constants: dict[str, Any]  # values that stand in the statement itself
+
+    def bind(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # as the driver takes them
+        """Put values in their places."""
+        known = {**self.constants, **values} if self.constants else values
+        return known if self.positions is None else [known[name] for name in self.positions]
 
 
 def _put(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> _Words:
