@@ -313,9 +313,8 @@ def test_whatever_handlers_do_deliveries_in_company_end_as_each_would_alone(
     places = {each: place for ids in (together, alone) for place, each in enumerate(ids)}
 
     def run(event: Event, context: Context) -> None:
-        number = context.db.execute(
-            select(deliveries.c.attempts).where(deliveries.c.id == context.delivery_id)
-        ).scalar()
+        attempt = select(deliveries.c.attempts).where(deliveries.c.id == context.delivery_id)
+        number = context.db.execute(attempt).scalar_one()
         post(event, context, key=f"{context.delivery_id}/{number}")
         failures = {"fail": RuntimeError("x"), "later": RetryLater("x", after_s=1), "dead": GiveUp("x")}
         step = dict(enumerate(plan[places[context.delivery_id]], start=1)).get(number, "ok")
