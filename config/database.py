@@ -66,7 +66,8 @@ def make_engine(settings: Settings, *, fsync: bool = True, patience_s: float = m
 def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
     # hide_parameters: errors are logged, and the parameters are bodies.
     connect_args = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None}
-    engine = create_engine(url, hide_parameters=True, connect_args=connect_args)
+    # The connection that was used last first: its pages are still in memory.
+    engine = create_engine(url, hide_parameters=True, connect_args=connect_args, pool_use_lifo=True)
     event.listen(engine, "connect", _sqlite_pragmas(synchronous))
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -12,13 +12,14 @@ A shape names what is needed; everything else in the body is left alone:
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from handlers.errors import GiveUp
 from handlers.payments.money import MAX_AMOUNT
-from ledger.event import Event
+from ledger.event import FORM, Event
 
 LAST_MOMENT = 253_402_300_799
 # 9999-12-31T23:59:59Z in Unix seconds: the last moment that a date can be made of.
@@ -80,6 +81,14 @@ def read(event: Event, shape: type[Read]) -> Read:
         GiveUp: names the fields that are missing or of the wrong kind, never their contents.
 
     """
+    if event.content_type != FORM:
+        # At once from the bytes, in half the time. Where something is wrong, the plain way says what.
+        with suppress(ValidationError):
+            return shape.model_validate_json(event.body)
+    return _read_plainly(event, shape)
+
+
+def _read_plainly(event: Event, shape: type[Read]) -> Read:
     try:
         return shape.model_validate(event.payload)
     except ValidationError as error:

@@ -6,13 +6,13 @@ taken for dead and comes back, a doubled message or a forged one changes nothing
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Executable,
     Float,
     and_,
     bindparam,
@@ -22,19 +22,19 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from ledger.event import DeliveryState, Event, Trigger
+from ledger.prepared import Among, Prepared, as_list, prepare_with_lists
 from ledger.schedule import Schedule
 from ledger.store import free, in_turn
-from ledger.tables import RUNNING, attempts, deliveries, events
+from ledger.tables import QUEUED, RUNNING, WAITING, attempts, deliveries, events
 
 MAX_ERROR_CHARS = 2_000
 
 MAX_LOADED_BYTES = 8 * 1024 * 1024
 # Of bodies a message: GitHub's may have 25 MiB each, and a worker has eight threads.
 
-CLAIMABLE = (DeliveryState.QUEUED, DeliveryState.PENDING, DeliveryState.FAILED)
+CLAIMABLE = or_(QUEUED, WAITING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,32 +86,30 @@ _EVENT = tuple(field.name for field in fields(Event))
 # Statements are made once: to put one together takes several times as long as to run it.
 
 
-def _claim(*conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
+def _claim(*conditions: ColumnElement[bool]) -> Prepared:
     now: BindParameter[float] = bindparam("its_now", type_=Float)
     # What was announced is due, whatever the clock says: the clocks of two machines are never the same.
-    due = or_(deliveries.c.state == DeliveryState.QUEUED, deliveries.c.due_at <= now)
-    mine = select(deliveries.c.id).where(
-        deliveries.c.id.in_(bindparam("its_ids", expanding=True)),
-        deliveries.c.state.in_(CLAIMABLE),
-        due,
-        deliveries.c.handler.in_(bindparam("its_handlers", expanding=True)),
-        *conditions,
-    )
-    return (
-        update(deliveries)
-        .where(deliveries.c.id.in_(free(mine)))
-        .values(
-            state=DeliveryState.RUNNING,
-            token=bindparam("its_token"),
-            started_at=now,
-            first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
-            attempts=deliveries.c.attempts + 1,
-            announcements=0,
+    due = or_(QUEUED, deliveries.c.due_at <= now)
+
+    def statement(among: Among) -> Executable:
+        mine = select(deliveries.c.id).where(
+            among(deliveries.c.id, "its_ids"), CLAIMABLE, due, among(deliveries.c.handler, "its_handlers"), *conditions
         )
-        .returning(
-            *(deliveries.c[_COLUMNS.get(name, name)] for name in _TAKEN),
+        return (
+            update(deliveries)
+            .where(deliveries.c.id.in_(free(mine)))
+            .values(
+                state=DeliveryState.RUNNING.value,
+                token=bindparam("its_token"),
+                started_at=now,
+                first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, now),
+                attempts=deliveries.c.attempts + 1,
+                announcements=0,
+            )
+            .returning(*(deliveries.c[_COLUMNS.get(name, name)] for name in _TAKEN))
         )
-    )
+
+    return prepare_with_lists(statement)
 
 
 _CLAIM_ALONE = _claim()
@@ -125,19 +123,32 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
     not know (a newer worker does), and in company, what was running when a worker died.
     """
     statement = _CLAIM_IN_COMPANY if len(ids) > 1 else _CLAIM_ALONE
-    values = {"its_ids": ids, "its_handlers": list(handlers), "its_token": token, "its_now": now}
-    rows = sorted(db.execute(statement, values), key=itemgetter(0))
-    return [Taken(**dict(zip(_TAKEN, row, strict=True))) for row in rows]
+    its = {"its_ids": as_list(db, ids), "its_handlers": as_list(db, handlers), "its_token": token, "its_now": now}
+    return [Taken(**_named(_TAKEN, row)) for row in sorted(statement.execute(db, its))]
 
 
-_THEIR_EVENTS = events.c.id.in_(bindparam("its_ids", expanding=True))
-_SIZES = select(events.c.id, func.length(events.c.body)).where(_THEIR_EVENTS)
-_LOAD = select(*(events.c[name] for name in _EVENT)).where(_THEIR_EVENTS)
+def _named(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
+    """Give a row's values by name. The driver of SQLite knows no true and false."""
+    return {
+        name: bool(value) if name in _TRUE_OR_FALSE and value is not None else value
+        for name, value in zip(names, row, strict=True)
+    }
+
+
+_TRUE_OR_FALSE = frozenset({"again", "livemode"})
+
+
+_SIZES = prepare_with_lists(
+    lambda among: select(events.c.id, func.length(events.c.body)).where(among(events.c.id, "its_ids"))
+)
+_LOAD = prepare_with_lists(
+    lambda among: select(*(events.c[name] for name in _EVENT)).where(among(events.c.id, "its_ids"))
+)
 
 
 def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
     """Load the events of the first of these deliveries: at least one, and no more than MAX_LOADED_BYTES of bodies."""
-    sizes: dict[int, int] = dict(db.execute(_SIZES, {"its_ids": [each.event_id for each in taken]}).all())
+    sizes: dict[int, int] = dict(_SIZES.execute(db, {"its_ids": as_list(db, (each.event_id for each in taken))}))
     total = 0
     chosen: list[Taken] = []
     for each in taken:
@@ -151,16 +162,17 @@ def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
 
 def load_events(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
     """Load events as handlers see them, by id."""
-    loaded = (Event(**dict(zip(_EVENT, row, strict=True))) for row in db.execute(_LOAD, {"its_ids": list(event_ids)}))
+    rows = _LOAD.execute(db, {"its_ids": as_list(db, event_ids)})
+    loaded = (Event(**_named(_EVENT, row)) for row in rows)
     return {event.id: event for event in loaded}
 
 
-_HELD = in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token")))
+_HELD = Prepared(in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token"))))
 
 
 def still_held(db: Connection, token: str) -> set[int]:
     """Say which deliveries this token still holds, and keep them so until the end of the transaction."""
-    return set(db.execute(_HELD, {"its_token": token}).scalars().all())
+    return {row[0] for row in _HELD.execute(db, {"its_token": token})}
 
 
 def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: float) -> None:
@@ -169,23 +181,23 @@ def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: floa
         return
     done = [outcome.delivery.id for outcome in outcomes if outcome.state == DeliveryState.DONE]
     if done:
-        db.execute(_DONE, {"its_ids": done, "its_token": token, "its_end": now})
+        _DONE.execute(db, {"its_ids": as_list(db, done), "its_token": token, "its_end": now})
     other = [_row(outcome, token, now) for outcome in outcomes if outcome.state != DeliveryState.DONE]
     if other:
         db.execute(_SETTLE, other)
-    db.execute(_ATTEMPTS, [_attempt(outcome, now) for outcome in outcomes])
+    _ATTEMPTS.execute_each(db, [_attempt(outcome, now) for outcome in outcomes])
 
 
-_DONE = (
-    update(deliveries)
-    .where(
-        deliveries.c.id.in_(bindparam("its_ids", expanding=True)),
-        RUNNING,
-        deliveries.c.token == bindparam("its_token"),
+_DONE = prepare_with_lists(
+    lambda among: (
+        update(deliveries)
+        .where(among(deliveries.c.id, "its_ids"), RUNNING, deliveries.c.token == bindparam("its_token"))
+        .values(
+            state=DeliveryState.DONE.value, token=None, finished_at=bindparam("its_end", type_=Float), last_error=None
+        )
     )
-    .values(state=DeliveryState.DONE, token=None, finished_at=bindparam("its_end"), last_error=None)
 )
-_ATTEMPTS = insert(attempts)
+_ATTEMPTS = Prepared(insert(attempts).inline())
 _SETTLE = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("its_id"), RUNNING, deliveries.c.token == bindparam("its_token"))
@@ -219,7 +231,7 @@ def _attempt(outcome: Outcome, now: float) -> dict[str, Any]:
         "delivery_id": outcome.delivery.id,
         "number": outcome.delivery.attempt,
         "trigger": outcome.delivery.trigger,
-        "outcome": "crashed" if outcome.crashed else outcome.state,
+        "outcome": "crashed" if outcome.crashed else outcome.state.value,
         "started_at": outcome.delivery.started_at,
         "finished_at": now,
         "error": short(outcome.error),

@@ -126,8 +126,8 @@ def plan(
 ) -> int | None:
     """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
     its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel, "parent": parent}
-    values = its | _row(message, now, held_until, about)
-    values["message"] = write_message(message, for_us_only=parent is not None or "user" in message)
+    written = write_message(message, for_us_only=parent is not None or "user" in message)
+    values = its | _row(written, now, held_until, about)
     result = _insert(db, values)
     return None if result is None or _is_past(db, result, key) else result
 
@@ -152,7 +152,7 @@ def show(
 
     """
     its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel}
-    values = its | _row(message, now, held_until, about)
+    values = its | _row(write_message(message), now, held_until, about)
     fresh = _insert(db, values)
     if fresh is not None:
         _remember_place(db, fresh, key)
@@ -217,11 +217,11 @@ def _change(effect_id: int) -> Any:  # noqa: ANN401  # an Update, whose type say
     return update(effects).where(effects.c.id == effect_id)
 
 
-def _row(message: Mapping[str, Any], now: float, held_until: float | None, about: About) -> dict[str, Any]:
+def _row(written: str, now: float, held_until: float | None, about: About) -> dict[str, Any]:
     held = held_until if held_until is not None and held_until > now else None
     return {
-        "message": write_message(message),
-        "state": EffectState.PLANNED,
+        "message": written,
+        "state": EffectState.PLANNED.value,
         "planned_at": now,
         "due_at": now if held is None else held,
         "held_until": held,

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar, TypeVarTuple
+from typing import IO, Any, TypeVar, TypeVarTuple, overload
 
 from sqlalchemy import Column, Connection, CursorResult, Dialect, Engine, Executable, Select, Table, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
-from ledger.prepared import Prepared, unless_known
+from ledger.prepared import Found, Prepared, unless_known
 
 INSIST_PAUSE_S = 0.5
 
@@ -110,14 +110,20 @@ class Transaction:
         """Which SQL the database speaks."""
         return self._connection.dialect
 
-    def execute(self, statement: Executable | Prepared, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
+    @overload
+    def execute(self, statement: Prepared, parameters: Mapping[str, Any]) -> Found: ...
+
+    @overload
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]: ...  # noqa: ANN401
+
+    def execute(self, statement: Executable | Prepared, parameters: Any = None) -> CursorResult[Any] | Found:
         """Execute a statement of SQLAlchemy's, or one that was prepared."""
         if isinstance(statement, Prepared):
             return statement.execute(self._connection, parameters)
         return self._connection.execute(statement, parameters)
 
 
-def run(db: Connection | Transaction, statement: Prepared, values: Mapping[str, Any]) -> CursorResult[Any]:
+def run(db: Connection | Transaction, statement: Prepared, values: Mapping[str, Any]) -> Found:
     """Run a prepared statement in a transaction, in whoever's hands it is."""
     return db.execute(statement, values) if isinstance(db, Transaction) else statement.execute(db, values)
 

@@ -1,9 +1,10 @@
-"""Run a message's deliveries: claim them, run each handler under a savepoint, commit all of it together."""
+"""Run a message's deliveries: claim them, run their handlers, commit all of it together; a failure is undone alone."""
 
 import secrets
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeGuard
 
 import structlog
@@ -30,6 +31,8 @@ INSIST_S = 60.0
 
 MAX_IDS = 256
 MAX_ID = 2**63 - 1
+
+Guard = Callable[[Connection], AbstractContextManager[None]]
 
 log = structlog.get_logger()
 
@@ -85,11 +88,7 @@ class Deliverer:
     def _run(self, taken: Sequence[Taken], token: str) -> None:
         run = _Run()
         try:
-            claimed = self._load(taken, token)
-            with self._ledger.write() as db:
-                held = claims.still_held(db, token)
-                outcomes = [self._run_timed(db, each, run) for each in claimed if each.delivery.id in held]
-                claims.settle(db, outcomes, token=token, now=time.time())
+            outcomes = self._run_all(taken, token, run)
         except LedgerUnavailable as error:
             log.warning("deliveries given back", error=str(error), deliveries=len(taken))
             self._ledger.insist(lambda db: claims.release(db, token, now=time.time()), for_s=INSIST_S)
@@ -100,31 +99,49 @@ class Deliverer:
             if run.current is not None and blamed is not None:
                 self._report.delivery(run.current, blamed, run.ran[blamed.delivery.id])
             return
-        by_id = {each.delivery.id: each for each in claimed}
-        self._report.message(
-            [(by_id[each.delivery.id], each, run.ran[each.delivery.id]) for each in outcomes],
-        )
+        self._report.message([(run.claimed[each.delivery.id], each, run.ran[each.delivery.id]) for each in outcomes])
         if run.planned:
             self._ring_effects()
 
-    def _load(self, taken: Sequence[Taken], token: str) -> list[Claimed]:
-        with self._ledger.read() as db:
-            claimed = claims.load(db, taken)
+    def _run_all(self, taken: Sequence[Taken], token: str, run: "_Run") -> list[Outcome]:
+        """Run them without savepoints, as nearly all succeed; if one does not, undo it all and run each in its own.
+
+        What is undone has not happened: handlers write in the ledger and nowhere else. One that is alone is not run
+        twice for nothing.
+        """
+        if len(taken) > 1:
+            try:
+                return self._run_in_one(taken, token, run, guard=_unguarded)
+            except _OneFailed:
+                run.planned.clear()
+        return self._run_in_one(taken, token, run, guard=savepoint)
+
+    def _run_in_one(self, taken: Sequence[Taken], token: str, run: "_Run", *, guard: Guard) -> list[Outcome]:
+        """Run them in one transaction."""
+        with self._ledger.write() as db:
+            held = claims.still_held(db, token)
+            claimed = self._load(db, [each for each in taken if each.id in held], token)
+            run.claimed = {each.delivery.id: each for each in claimed}
+            outcomes = [self._run_timed(db, each, run, guard) for each in claimed]
+            claims.settle(db, outcomes, token=token, now=time.time())
+        return outcomes
+
+    def _load(self, db: Connection, taken: Sequence[Taken], token: str) -> list[Claimed]:
+        claimed = claims.load(db, taken)
         left = [each.id for each in taken[len(claimed) :]]
         if left:
-            with self._ledger.write() as db:
-                claims.release(db, token, now=time.time(), ids=left)
+            claims.release(db, token, now=time.time(), ids=left)
         return claimed
 
-    def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
+    def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run", guard: Guard) -> Outcome:
         began_at = time.time()
         run.current = claimed
         try:
-            return self._run_one(db, claimed, run)
+            return self._run_one(db, claimed, run, guard)
         finally:
             run.ran[claimed.delivery.id] = Span(began_at, time.time())
 
-    def _run_one(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
+    def _run_one(self, db: Connection, claimed: Claimed, run: "_Run", guard: Guard) -> Outcome:
         now = time.time()
         context = Context(
             db=Transaction(db),
@@ -138,16 +155,26 @@ class Deliverer:
         )
         handler = self._router.by_name[claimed.delivery.handler]
         try:
-            with savepoint(db), self._watch.limit(self._handler_limit_s):
+            with guard(db), self._watch.limit(self._handler_limit_s):
                 handler.run(claimed.event, context)
                 check_whole(db)
         except Exception as error:  # whatever a handler does is its own failure only
             if _was_interrupted(error):
                 raise RanTooLong from error
             check_alive(db, error)
+            if guard is _unguarded:
+                raise _OneFailed from error
             return failed(claimed.delivery, error, now)
         run.planned += context.planned
         return Outcome(delivery=claimed.delivery, state=DeliveryState.DONE)
+
+
+class _OneFailed(Exception):
+    """One of a message's deliveries failed, and with it the transaction of all."""
+
+
+def _unguarded(_db: Connection) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class _Run:
@@ -155,6 +182,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.current: Claimed | None = None
+        self.claimed: dict[int, Claimed] = {}  # by delivery
         self.planned: list[int] = []
         self.ran: dict[int, Span] = {}  # by delivery
 

@@ -48,7 +48,7 @@ class Alert:
     def post(self, event: Event, ctx: Context, *, key: str, channel: str | None = None) -> None:
         """Plan the alert, once for ever under `key` (see `handlers.notifications.keys`), if its rule wants it."""
         if self.kind is None:
-            ctx.plan(event, key=key, channel=channel or ctx.channels.engineering, message=self._message(event, None))
+            ctx.plan(event, key=key, channel=channel or ctx.channels.engineering, message=self.message(event, None))
             return
         rule = ctx.rules.by_kind[self.kind]
         if is_wanted(rule, self.money):
@@ -56,33 +56,32 @@ class Alert:
                 event,
                 key=key,
                 channel=rule.channel,
-                message=self._message(event, rule),
+                message=self.message(event, rule),
                 held_until=ctx.rules.due_at(rule, ctx.now),
                 about=about(rule, livemode=event.livemode, money=self.money, customer=self.customer, code=self.code),
             )
 
-    def _message(self, event: Event, rule: Rule | None) -> dict[str, Any]:
-        told = {"text": self.text(event), "blocks": self.blocks(event)}
+    def message(self, event: Event, rule: Rule | None) -> dict[str, Any]:
+        """Lay it out: a line of text, for phones and screen readers, and Slack's blocks."""
+        title, known = titled(self.title, livemode=event.livemode), harmless_facts(self.facts)
+        told = {"text": _in_one_line(title, known), "blocks": self._blocks(event, title, known)}
         return named(called(told, rule), self.link, who=self.facts.get("Customer"))
 
-    def text(self, event: Event) -> str:
-        """Write the alert in one line: what a phone shows, and what a screen reader reads."""
-        known = [f"{escape(label)}: {value}" for label, value in self._known()]
-        return " | ".join([mrkdwn(titled(self.title, livemode=event.livemode)), *known])
-
-    def _known(self) -> list[tuple[str, str]]:
-        return harmless_facts(self.facts)
-
-    def blocks(self, event: Event) -> list[Block]:
+    def _blocks(self, event: Event, title: str, known: list[tuple[str, str]]) -> list[Block]:
         """Lay the alert out in Slack's blocks."""
-        made: list[Block] = [blocks.header(titled(self.title, livemode=event.livemode))]
-        if known := self._known():
+        made: list[Block] = [blocks.header(title)]
+        if known:
             made.append(blocks.fields(known))
         link = blocks.link(self.link.url, self.link.label) if self.link else None
         if link is not None:
             made.append(blocks.mrkdwn_section(link))
         made.append(_origin(event))
         return made
+
+
+def _in_one_line(title: str, known: list[tuple[str, str]]) -> str:
+    """Write what a phone shows, and what a screen reader reads."""
+    return " | ".join([mrkdwn(title), *(f"{escape(label)}: {value}" for label, value in known)])
 
 
 def titled(title: str, *, livemode: bool | None) -> str:

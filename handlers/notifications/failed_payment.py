@@ -70,11 +70,11 @@ def _as_paid(message: dict[str, Any]) -> dict[str, Any]:
 
 def _is_paid(event: Event, ctx: Context, payment: str) -> bool:
     whose = {"account": event.account or "", "livemode": event.livemode, "id": payment}
-    return ctx.db.execute(_STATUS, whose).scalar() == "succeeded"
+    return bool(ctx.db.execute(_STATUS, whose).scalar() == "succeeded")
 
 
 # Locked, so that whoever comes second, the payment or its failure, sees what the first one did.
-_STATUS = (
+_STATUS = Prepared(
     select(payments.c.status)
     .where(
         payments.c.account == bindparam("account"),

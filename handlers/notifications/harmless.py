@@ -5,6 +5,7 @@ A customer may be called `<!channel>` or `<https://evil.example|Stripe>`. Slack 
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})
 # Control characters; format characters, with them those that turn the reading direction; private use; halves of pairs.
@@ -12,13 +13,13 @@ INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})
 JOINERS = "\u200c\u200d"
 # Format characters that Persian, Hindi and families of emoji are written with.
 
-FORMATTING = str.maketrans({"*": "\u2217", "`": "\u02cb", "~": "\u223c"})
+FORMATTING = {"*": "\u2217", "`": "\u02cb", "~": "\u223c"}
 # Slack has no way to escape these, so look-alikes stand for them.
 
 EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # `_so_` is italic; the ones inside `pi_3Pq_x` are not, and ids have to stay what they are.
 
-BRACKETS = str.maketrans({"<": "\u2039", ">": "\u203a"})
+BRACKETS = {"<": "\u2039", ">": "\u203a"}
 # For plain text, in which `&lt;` may be shown as it is.
 
 
@@ -39,18 +40,24 @@ def mrkdwn(text: str, max_chars: int = 300) -> str:
 
     The result may be five times as long: `&` becomes `&amp;`.
     """
-    plainly = EDGE_UNDERSCORE.sub("\uff3f", clean(text, max_chars).translate(FORMATTING))
-    return escape(plainly)
+    plainly = _replaced(clean(text, max_chars), FORMATTING)
+    return escape(EDGE_UNDERSCORE.sub("\uff3f", plainly) if "_" in plainly else plainly)
 
 
 def plain(text: str, max_chars: int = 300) -> str:
     """Make text harmless in a plain_text object."""
-    return clean(text, max_chars).translate(BRACKETS)
+    return _replaced(clean(text, max_chars), BRACKETS)
 
 
 def escape(text: str) -> str:
     """Escape the three characters that mean something to Slack everywhere."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _replaced(text: str, looks: Mapping[str, str]) -> str:
+    for char, look in looks.items():  # str.translate takes ten times as long
+        text = text.replace(char, look)
+    return text
 
 
 def _visible(char: str) -> str:

@@ -80,7 +80,7 @@ def enter(db: Transaction, event: Event, entry: Entry) -> Change:
     if db.execute(ENTER[entry.table], {**entry.whose, **row}).rowcount > 0:
         return _change(entry, Verdict.NEW, None, entry.facts)
     this = _this(entry.whose)
-    known = dict(db.execute(KNOWN[entry.table], this).mappings().one())
+    [known] = db.execute(KNOWN[entry.table], this).by_name()
     before = {name: value for name, value in known.items() if name not in entry.whose and name not in version}
     contested = _contested(entry, version_of(known), before)
     if db.execute(OVERWRITE[entry.table], row | this | _this(version)).rowcount > 0:

@@ -86,12 +86,13 @@ def page_of(it: Kept, kind: Kind, *, type_: str, created: int, event_id: str) ->
 
 def _enter(db: Transaction, whose: Whose, told: Page, kind: Kind) -> Change:
     its = {f"its_{name}": value for name, value in whose.items()}
-    row = db.execute(_KNOWN, its).mappings().first()
-    if row is None:
+    rows = db.execute(_KNOWN, its).by_name()
+    if not rows:
         if db.execute(_NEW, {**whose, **_row(told, _reached_at(db, whose, told, kind))}).rowcount > 0:
             return _change(whose, Verdict.NEW, None, told)
-        row = db.execute(_KNOWN, its).mappings().one()  # somebody else was faster
-    known = _page(dict(row))
+        rows = db.execute(_KNOWN, its).by_name()  # somebody else was faster
+    [row] = rows
+    known = _page(row)
     after = merge(known, told, growing=kind.growing)
     reached_at = _reached_at(db, whose, after, kind)
     if after != known or reached_at != row["reached_at"]:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
-from babel.numbers import format_currency, get_currency_symbol
+from babel.numbers import get_currency_symbol
 
 from handlers.errors import GiveUp
 
@@ -67,9 +68,19 @@ class Money:
 
 def display(amount: int, currency: str) -> str:
     """Write an amount for people, or a sum of many, which may be larger than any single one."""
+    # By hand, with CLDR's symbols: babel takes as long as all of an alert. A test has it judge the result.
     code = currency.upper()
-    units = Decimal(amount).scaleb(-_places(code))
-    return format_currency(units, code, format=_pattern(code, units), locale=LOCALE, currency_digits=False)
+    places = _places(code)
+    whole, rest = divmod(abs(amount), 10**places)
+    digits = f"{whole:,}" if not places or (rest == 0 and code in ALWAYS_EVEN) else f"{whole:,}.{rest:0{places}}"
+    return f"{'-' if amount < 0 else ''}{_sign(code)}{digits}"
+
+
+@lru_cache(maxsize=512)  # there are fewer currencies, and strangers may make some up
+def _sign(code: str) -> str:
+    """Give what stands before an amount; letters keep their distance."""
+    sign = get_currency_symbol(code, LOCALE)
+    return f"{sign} " if sign[-1].isalpha() else sign
 
 
 def listed(sums: Mapping[str, int]) -> str:
@@ -82,11 +93,3 @@ def _places(code: str) -> int:
     if code in WHOLE_UNITS:
         return 0
     return 3 if code in THOUSANDTHS else 2
-
-
-def _pattern(code: str, units: Decimal) -> str:
-    places = _places(code)
-    even = code in ALWAYS_EVEN and units == units.to_integral_value()
-    decimals = "" if even or not places else "." + "0" * places
-    gap = " " if get_currency_symbol(code, LOCALE)[-1].isalpha() else ""
-    return f"¤{gap}#,##0{decimals}"

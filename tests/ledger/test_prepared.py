@@ -53,7 +53,7 @@ def prepared(db: Connection, rows: list[dict[str, Any]], ids: list[str]) -> list
         mine.execute(PREPARED_CHANGE, {"its_name": row["name"], "its_id": id_}).rowcount
         for row, id_ in zip(rows, ids, strict=False)
     ]
-    return said + [dict(run(mine, PREPARED_FIND, {"its_name": row["name"]}).mappings().one()) for row in rows]
+    return said + [each for row in rows for each in run(mine, PREPARED_FIND, {"its_name": row["name"]}).by_name()]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

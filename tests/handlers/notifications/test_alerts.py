@@ -155,7 +155,7 @@ def test_whatever_an_alert_says_slacks_own_models_find_nothing_wrong_with_it(
         content_type=JSON,
         body=b"{}",
     )
-    blocks = Alert(title=title, facts=facts, link=Link("See", url)).blocks(event)
+    blocks = Alert(title=title, facts=facts, link=Link("See", url)).message(event, None)["blocks"]
     assert [parsed.to_dict() for each in blocks if (parsed := Block.parse(each))] == blocks
 
 

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from babel.numbers import format_currency
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,21 @@ def test_what_is_shown_is_exactly_the_amount_however_large(amount: int, currency
     shown = Decimal(re.sub(r"[^\d.-]", "", money.display()))
     assert shown.scaleb(money.places) == amount
     assert shown == money.units
+
+
+@given(
+    amount=st.integers(-(10**15), 10**15),
+    currency=st.sampled_from(CURRENCIES) | st.from_regex("[A-Za-z]{3}", fullmatch=True),
+)
+def test_an_amount_is_written_as_babel_writes_it(amount: int, currency: str) -> None:
+    shown, places = Money(amount, currency).display(), Money(amount, currency).places
+    sign, first = re.fullmatch(r"-?(\D*?)( ?)[\d].*", shown).groups()  # type: ignore[union-attr]
+    decimals = "." + "0" * places if "." in shown else ""
+    plainly = f"¤{first}#,##0{decimals}"
+    assert shown == format_currency(
+        Money(amount, currency).units, currency.upper(), plainly, "en_US", currency_digits=False
+    )
+    assert bool(first) == sign[-1].isalpha()
 
 
 @pytest.mark.parametrize("amount", [True, 49.0, "4900", None, MAX_AMOUNT + 1])
