@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 RULES = (Column("kind"), Column("channel"), Column("severity"), Column("special", elastic=True))
 
-FOLDED = (Column("event_id"), Column("amount"), Column("customer"), Column("reason"), Column("text", elastic=True))
+FOLDED = (
+    Column("event_id"),
+    Column("amount"),
+    Column("customer", extra=True),
+    Column("reason", extra=True),
+    Column("text", elastic=True),
+)
 
 ADVICE: Mapping[str, str] = {
     "channel_not_found": "there is no such channel, or it is private and the app is not in it: /invite the app there",
@@ -340,7 +346,7 @@ def show_digest(
         raise typer.BadParameter(f"{of} has not begun yet ({rule.zone.key})", param_hint="--date")
     with reading(os.environ) as db:
         facts = digest.gather(db, day=of, zone=rule.zone, due_at=now, now=now)
-    message = digest.message(facts, _unposted(digest.TYPE, now))
+    message = digest.message(facts, None)
     if as_json:
         print_json([{"day": of.isoformat(), "channel": rule.channel, **message}])
         return
@@ -351,24 +357,6 @@ def show_digest(
         "" if rule.post else "[digest] post = false",
     ]
     write(draw(rule.channel, message, foot=", ".join(part for part in parts if part)) + "\n")
-
-
-def _unposted(type_: str, now: float) -> "Event":
-    """Make the event that nobody has entered."""
-    from ledger import own
-    from ledger.event import JSON, Event
-
-    return Event(
-        id=0,
-        source=own.SOURCE,
-        external_id="",
-        type=type_,
-        account=None,
-        livemode=None,
-        received_at=now,
-        content_type=JSON,
-        body=b"{}",
-    )
 
 
 def _with_money(views: Sequence[View]) -> list[View]:

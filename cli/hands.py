@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cli.errors import Disconnected, NotDone
+from cli.errors import Disconnected, Gone, NotDone
 from cli.known import check_source
 from cli.ledger_door import open_ledger
 from cli.remote.api import is_remote, open_api
@@ -185,7 +185,7 @@ class LocalHands:
             with self._ledger.write() as db:
                 return actions.advance(db, replay_id, by=by_whoever(), limit=limit, now=time.time())
         except LookupError:
-            raise NotDone(f"there is no replay {replay_id}") from None
+            raise Gone(f"there is no replay {replay_id}") from None
 
     def list_replays(self, *, limit: int) -> list[View]:
         """List replays, newest first."""

@@ -321,9 +321,12 @@ def replay_event(db: Transaction, event_id: int, *, who: str, reason: str, now: 
     return replay_id
 
 
-def list_replays(db: Connection, *, limit: int) -> list[View]:
-    """List replays, newest first."""
-    rows = db.execute(select(replays).order_by(replays.c.id.desc()).limit(limit)).all()
+def list_replays(db: Connection, *, limit: int, before: int | None = None) -> list[View]:
+    """List replays, newest first; those before an id, if one is given."""
+    statement = select(replays).order_by(replays.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(replays.c.id < before)
+    rows = db.execute(statement).all()
     return [_view(row) for row in rows]
 
 

@@ -118,7 +118,9 @@ class Looking:
     def replays(self, asked: Annotated[shapes.ReplaysAsked, Query()]) -> Response:
         """List replays, newest first."""
         with self._ledger.read() as db:
-            return JSONResponse({"replays": replays.list_replays(db, limit=asked.limit)})
+            found = replays.list_replays(db, limit=asked.limit + 1, before=asked.before)
+        shown = found[: asked.limit]
+        return JSONResponse({"replays": shown, "next": shown[-1]["id"] if len(found) > len(shown) else None})
 
     def replay(self, replay: Number) -> Response:
         """Give one replay, and where its deliveries stand."""
@@ -141,7 +143,7 @@ class Looking:
     def events_of(self, asked: Annotated[shapes.IdsAsked, Query()]) -> Response:
         """Give several events by their ids, oldest first."""
         with self._ledger.read() as db:
-            return JSONResponse({"events": following.events_of(db, asked.id)})
+            return JSONResponse({"events": following.events_of(db, asked.id, source=asked.source)})
 
     def _page(
         self,

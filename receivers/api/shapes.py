@@ -187,6 +187,7 @@ class IdsAsked(Asked):
     """Several events."""
 
     id: Annotated[list[Id], Field(min_length=1, max_length=200)]
+    source: Word | None = Field(None, description="Only from this source: `hookline` is what Hookline says of itself.")
 
 
 class SelectionAsked(About):
@@ -262,8 +263,9 @@ class AuditAsked(Asked):
 
 
 class ReplaysAsked(Asked):
-    """The newest replays."""
+    """A page of replays."""
 
+    before: Id | None = None
     limit: int = Field(50, ge=1, le=MAX_PAGE)
 
 
@@ -412,6 +414,7 @@ class Replays(Told):
     """Replays, newest first."""
 
     replays: list[Replay]
+    next: int | None = Field(description="`before` of the next page; null: this is the last one.")
 
 
 class Step(Told):
