@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -17,6 +18,9 @@ from tests.servers.postgresql import PostgresServer
 MIB = 1024 * 1024
 
 MAKING_S = 3_600
+
+Fill = Callable[[Connection, int, float], None]
+# Fills an empty ledger with so many events, the newest of them at a time (Unix seconds).
 
 AGE_DAYS = 100
 # The oldest event; the others are spread evenly over the time since then.
@@ -80,14 +84,14 @@ class Place(ABC):
         """Open one of its copies."""
         return Ledger(make_engine(self.settings(copy)))
 
-    def make(self, copy: str, events: int, now: float) -> None:
-        """Make a ledger with so many events, all of them over."""
+    def make(self, copy: str, events: int, now: float, filling: Fill | None = None) -> None:
+        """Make a ledger with so many events: all of them over, unless something else fills it."""
         engine = make_engine(self.settings(copy))
         upgrade(engine)
         engine.dispose()
         ledger = self.open(copy)
         with ledger.write() as db:
-            fill(db, events, now)
+            (filling or fill)(db, events, now)
         with ledger.write() as db:
             db.execute(text("ANALYZE"))
         ledger.close()
@@ -166,10 +170,10 @@ class PostgresqlPlace(Place):
         """Give the DATABASE_URL of one of its copies."""
         return self._server.url(copy)
 
-    def make(self, copy: str, events: int, now: float) -> None:
-        """Make a ledger with so many events, all of them over."""
+    def make(self, copy: str, events: int, now: float, filling: Fill | None = None) -> None:
+        """Make a ledger with so many events: all of them over, unless something else fills it."""
         self._server.create_database(copy)
-        super().make(copy, events, now)
+        super().make(copy, events, now, filling)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a ledger that nobody uses."""

@@ -102,7 +102,10 @@ def furnish(ledger: Ledger) -> None:
             "currency": "usd",
             "message": '{"text": "Payment failed: a customer will pay later"}',
         }
-        folded = [{"customer": "Mara Lindqvist", "reason": "insufficient_funds"}, {"customer": None, "reason": None}]
+        folded: list[dict[str, Any]] = [
+            {"customer": "Mara Lindqvist", "reason": "insufficient_funds"},
+            {"customer": None, "reason": None},
+        ]
         planned = [{**about, **each, "key": str(n), "amount": 4_900 + n} for n, each in enumerate(folded)]
         db.execute(insert(effects), planned)
         rows = [{**each, "at": AT + number, "detail": json.dumps(each["detail"])} for number, each in enumerate(_AUDIT)]
