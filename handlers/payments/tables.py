@@ -47,6 +47,7 @@ payments = Table(
     Column("invoice", String(NAME_CHARS)),  # known from older versions of Stripe's API only
     *_version(),
     Index("ix_payments_version_created", "version_created"),
+    _where_known("payments", "customer"),
 )
 
 refunds = Table(

@@ -3,18 +3,16 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from ledger.event import EffectState
 from ledger.tables import attempts, dismissals, effects, events
-from ledger.views.events import EVENT_STATE, deliveries_of, last_event_id
+from ledger.views.events import EVENT_STATE, deliveries_of
 from ledger.views.view import View, event_view, rfc3339
 
 MIN_PREFIX_CHARS = 5
 MAX_NAMED = 5
 LAST_CHARACTER = chr(0x10FFFF)
-PREFIX_AMONG = 100_000
-# In PostgreSQL the index of external ids sorts by the rules of some language, and cannot find how one begins.
 
 
 class SeveralEvents(LookupError):
@@ -77,10 +75,12 @@ def _find_by_prefix(db: Connection, prefix: str) -> int | None:
 
 
 def _near(db: Connection, prefix: str) -> ColumnElement[bool]:
-    """Bound the search: by the index where it sorts as code points do, else to the newest events."""
+    """Bound the search by the index that sorts as code points do."""
+    external_id = events.c.external_id
     if db.dialect.name == "sqlite":
-        return events.c.external_id.between(prefix, prefix + LAST_CHARACTER)
-    return events.c.id > last_event_id(db) - PREFIX_AMONG
+        return external_id.between(prefix, prefix + LAST_CHARACTER)
+    # What text_pattern_ops compares with: character by character, whatever the language.
+    return and_(external_id.op("~>=~")(prefix), external_id.op("~<~")(prefix + LAST_CHARACTER))
 
 
 def read_id(address: str) -> int | None:
