@@ -158,9 +158,9 @@ class LocalHands:
 
     def rehearse(self, plan: Plan, *, again: bool) -> Iterator[View]:
         """Run the handlers, and take back what they did; give what each delivery would do."""
-        from cli.rehearsal import rehearse
+        from cli.rehearsal import rehearse_all, view
 
-        return (each.view() for each in rehearse(self._ledger, plan.found.items, _handlers(), again=again))
+        return (view(each) for each in rehearse_all(self._ledger, plan.found.items, _handlers(), again=again))
 
     def start_replay(self, plan: Plan, *, again: bool, reason: str | None) -> int:
         """Write a replay down. Give its id."""
