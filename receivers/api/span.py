@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from ledger.schedule import DAY_S
-from receivers.api import shapes
+from receivers.api import questions
 from receivers.api.problems import Refused
 
 MAX_SPAN_DAYS = 73_000
@@ -13,7 +13,7 @@ LAST = 253_402_300_799.0
 # The year 9999 ends: later times cannot be written.
 
 
-def span_of(asked: shapes.Span, *, now: float) -> tuple[float, float]:
+def span_of(asked: questions.Span, *, now: float) -> tuple[float, float]:
     """Give its begin and end (Unix seconds): the 24 h until `now`, unless others are asked for.
 
     Raises:
