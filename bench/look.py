@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from multiprocessing import Process
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from bench.large_ledger import Place, PostgresqlPlace, SqlitePlace
 from bench.varied_ledger import fill
 from config.settings import CHECKOUT
@@ -125,8 +127,13 @@ def main() -> None:
 
 def _make(place: Place, copy: str, events: int) -> None:
     began = time.monotonic()
-    place.make(copy, events, time.time(), fill)
+    place.make(copy, events, time.time(), _fill)
     print(f"{events:,} events in {time.monotonic() - began:.0f} s, {place.size_mib(copy):,.0f} MiB", flush=True)
+
+
+def _fill(db: Connection, events: int, now: float) -> None:
+    if events:
+        fill(db, events, now)
 
 
 def _measure(look: str, place: Place) -> bool:
