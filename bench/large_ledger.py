@@ -3,7 +3,9 @@
 import os
 import shutil
 import tempfile
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -17,6 +19,12 @@ from tests.servers.postgresql import PostgresServer
 MIB = 1024 * 1024
 
 MAKING_S = 3_600
+
+REAPED_S = 0.05
+# By then a server has noticed that a connection's process is gone.
+
+Fill = Callable[[Connection, int, float], None]
+# Fills an empty ledger with so many events, the newest of them at a time (Unix seconds).
 
 AGE_DAYS = 100
 # The oldest event; the others are spread evenly over the time since then.
@@ -68,6 +76,10 @@ class Place(ABC):
     def size_mib(self, copy: str) -> float:
         """Say how large it is on disk."""
 
+    def served_s(self) -> float:
+        """Say how much of the processor a server used for those who are gone again, in seconds."""
+        return 0.0
+
     @abstractmethod
     def close(self) -> None:
         """Delete everything."""
@@ -80,14 +92,14 @@ class Place(ABC):
         """Open one of its copies."""
         return Ledger(make_engine(self.settings(copy)))
 
-    def make(self, copy: str, events: int, now: float) -> None:
-        """Make a ledger with so many events, all of them over."""
+    def make(self, copy: str, events: int, now: float, filling: Fill | None = None) -> None:
+        """Make a ledger with so many events: all of them over, unless something else fills it."""
         engine = make_engine(self.settings(copy))
         upgrade(engine)
         engine.dispose()
         ledger = self.open(copy)
         with ledger.write() as db:
-            fill(db, events, now)
+            (filling or fill)(db, events, now)
         with ledger.write() as db:
             db.execute(text("ANALYZE"))
         ledger.close()
@@ -158,18 +170,18 @@ class PostgresqlPlace(Place):
 
     name = "PostgreSQL"
 
-    def __init__(self) -> None:
-        self._server = PostgresServer({"max_wal_size": "4GB", "shared_buffers": "256MB"})
+    def __init__(self, inside: Path | None = None) -> None:
+        self._server = PostgresServer({"max_wal_size": "4GB", "shared_buffers": "256MB"}, directory=inside)
         self._server.start()
 
     def url(self, copy: str) -> str:
         """Give the DATABASE_URL of one of its copies."""
         return self._server.url(copy)
 
-    def make(self, copy: str, events: int, now: float) -> None:
-        """Make a ledger with so many events, all of them over."""
+    def make(self, copy: str, events: int, now: float, filling: Fill | None = None) -> None:
+        """Make a ledger with so many events: all of them over, unless something else fills it."""
         self._server.create_database(copy)
-        super().make(copy, events, now)
+        super().make(copy, events, now, filling)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a ledger that nobody uses."""
@@ -179,6 +191,13 @@ class PostgresqlPlace(Place):
         """Say how large it is on disk."""
         [(size,)] = self._server.execute(f"SELECT pg_database_size('{copy}')")
         return float(size) / MIB
+
+    def served_s(self) -> float:
+        """Say how much of the processor a server used for those who are gone again, in seconds."""
+        # Each connection is a child of the server's. Its background writers are not gone, and do not count.
+        time.sleep(REAPED_S)
+        fields = Path(f"/proc/{self._server.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # proc(5): cutime, cstime
 
     def close(self) -> None:
         """Delete everything."""

@@ -1,4 +1,6 @@
-"""A ledger as a busy month leaves it: many types, handlers and accounts, every state; made by SQLite itself.
+"""A ledger as a busy month leaves it: many types, handlers and accounts, every state, and the book of it all.
+
+The database itself makes it, SQLite or PostgreSQL.
 
 All of it follows from the numbers of the events: two ledgers of one size are alike but for the time of now. More comes
 in at this time of the day than twelve hours from it.
@@ -19,6 +21,11 @@ ACCOUNTS = 50
 REJECTED = 10_000
 OPEN = 60
 # So many of the newest deliveries are still waiting.
+REPLAYS = 500
+REPLAYED = 50_000
+# The items of the newest replay, where there are so many deliveries.
+
+CUSTOMERS = 20_000
 
 BODY_BYTES = 2_048
 HEADERS = '{"user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)", "content-type": "application/json"}'
@@ -61,6 +68,9 @@ KINDS = (
 DAY = f"(n * {DAYS} / :events)"
 HOUR = f"(n * {DAYS}.0 / :events - {DAY})"  # a share of the day
 RECEIVED_AT = f":now - 86400.0 * {DAYS} + 86400.0 * ({DAY} + {HOUR} * {HOUR} * (3 - 2 * {HOUR}))"
+VERSION = "version_standing, version_created, version_rank, version_event"
+AT = "CAST(received_at AS BIGINT)"
+ITS_VERSION = f"0, {AT}, 0, external_id"
 PICK = f"(n * 2654435761) % 4294967296 / 65536 % {PICKS}"
 
 FILL = (
@@ -106,6 +116,66 @@ FILL = (
            :headers, 500
     FROM series WHERE n <= {REJECTED}
     """,
+    f"""
+    INSERT INTO replays (id, created_at, who, reason, chosen, states, again, items, cursor, finished_at)
+    SELECT n, :now - 3600.0 * ({REPLAYS} - n), 'ana', 'mended', '{{}}', '[]', :no, {REPLAYED}, {REPLAYED}, :now
+    FROM series WHERE n <= {REPLAYS}
+    """,
+    f"""
+    INSERT INTO replay_items (replay_id, position, event_id, handler, queue, delivery_id, outcome)
+    SELECT {REPLAYS}, n, n, handler, queue, deliveries.id, 'started'
+    FROM series JOIN deliveries ON deliveries.event_id = n WHERE n <= {REPLAYED}
+    """,
+    f"""
+    INSERT INTO audit (at, who, via, action, detail, reason)
+    SELECT :now - 60.0 * ({REJECTED} - n), 'ana', 'cli', 'retry', '{{}}', 'mended' FROM series WHERE n <= {REJECTED}
+    """,
+    f"""
+    INSERT INTO payments (account, livemode, id, amount, amount_received, amount_refunded, currency, customer, status,
+                          failure_code, latest_charge, {VERSION})
+    SELECT COALESCE(account, ''), :yes, 'pi_1' || n, 100 + n % 50000,
+           CASE WHEN n % 12 > 0 THEN 100 + n % 50000 ELSE 0 END, 0,
+           CASE n % 3 WHEN 0 THEN 'eur' WHEN 1 THEN 'usd' ELSE 'jpy' END, 'cus_1' || (n % {CUSTOMERS}),
+           CASE WHEN n % 12 > 0 THEN 'succeeded' ELSE 'requires_payment_method' END,
+           CASE WHEN n % 12 = 0 THEN 'card_declined' END, 'ch_1' || n, {ITS_VERSION}
+    FROM series JOIN events ON events.id = n WHERE type = 'payment_intent.created'
+    """,
+    f"""
+    INSERT INTO objects (account, livemode, id, kind, state, amount, currency, payment_intent, made_at, reached_at,
+                         details, trace, {VERSION})
+    SELECT account, livemode, latest_charge, 'charge',
+           CASE WHEN failure_code IS NULL THEN 'succeeded' ELSE 'failed' END,
+           amount, currency, id, version_created, version_created, '{{}}', '{{}}', {VERSION}
+    FROM payments
+    """,
+    f"""
+    INSERT INTO objects (account, livemode, id, kind, state, amount, currency, customer, subscription, made_at,
+                         reached_at, details, trace, {VERSION})
+    SELECT COALESCE(account, ''), :yes, CASE WHEN type = 'invoice.paid' THEN 'in_1' ELSE 'po_1' END || n,
+           CASE WHEN type = 'invoice.paid' THEN 'invoice' ELSE 'payout' END, 'paid', 4900, 'usd',
+           CASE WHEN type = 'invoice.paid' THEN 'cus_1' || (n % {CUSTOMERS}) END,
+           CASE WHEN type = 'invoice.paid' THEN 'sub_1' || (n % {CUSTOMERS}) END,
+           {AT}, {AT}, '{{}}', '{{}}', {ITS_VERSION}
+    FROM series JOIN events ON events.id = n WHERE type IN ('invoice.paid', 'payout.paid')
+    """,
+    f"""
+    INSERT INTO refunds (account, livemode, id, payment_intent, amount, currency, status, made_at, {VERSION})
+    SELECT COALESCE(account, ''), :yes, 're_1' || n, 'pi_1' || (n - 7), 500, 'usd', 'succeeded', {AT},
+           {ITS_VERSION}
+    FROM series JOIN events ON events.id = n WHERE type = 'refund.created'
+    """,
+    f"""
+    INSERT INTO disputes (account, livemode, id, payment_intent, amount, currency, reason, status, made_at, {VERSION})
+    SELECT COALESCE(account, ''), :yes, 'du_1' || n, 'pi_1' || (n - 7), 4900, 'usd', 'fraudulent', 'needs_response',
+           {AT}, {ITS_VERSION}
+    FROM series JOIN events ON events.id = n WHERE type = 'charge.dispute.created'
+    """,
+    """
+    INSERT INTO history (account, livemode, object_id, event, kind, type, standing, created, rank, received_at, facts)
+    SELECT account, livemode, id, version_event, 'payment', 'payment_intent.created', 0, version_created, 0,
+           version_created, '{"state": "succeeded"}'
+    FROM payments
+    """,
 )
 
 
@@ -118,6 +188,7 @@ def fill(db: Connection, events: int, now: float) -> None:
         "events": events,
         "now": now,
         "yes": True,
+        "no": False,
         "headers": HEADERS,
         "body": (
             b'{"object": "event", "data": {"object": {"amount": 4900, "currency": "usd"}}, "pad": "'.ljust(

@@ -18,7 +18,7 @@ from cli.show import Column, View, clean, long_time, note, print_json, print_tab
 if TYPE_CHECKING:
     from config.rules import Rules
     from config.settings import Settings
-    from handlers.rehearsal import Stumbled, Told
+    from handlers.rehearsal import Rehearsed
     from ledger.effects import Place
     from ledger.event import Event
     from ledger.store import Ledger
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 RULES = (Column("kind"), Column("channel"), Column("severity"), Column("special", elastic=True))
 
 FOLDED = (
-    *(Column(name) for name in ("event_id", "state", "amount", "customer", "reason")),
+    Column("event_id"),
+    Column("state"),
+    Column("amount"),
+    Column("customer", extra=True),
+    Column("reason", extra=True),
     Column("text", elastic=True),
 )
 
@@ -126,12 +130,12 @@ def preview(
         told = _rehearse(ledger, stored, rules, settings)
         silent = "" if told else _why_nothing(ledger, stored, rules, settings)
     if as_json:
-        print_json(_told_view(each) for each in told)
+        print_json(view for each in told for view in _told_views(each))
     elif not told:
         note(f"it would post nothing: {silent}")
     else:
-        write("\n".join(_told_text(each) for each in told) + "\n")
-    if any(_is_stumble(each) for each in told):
+        write("\n".join(text for each in told for text in _told_texts(each)) + "\n")
+    if any(each.error for each in told):
         raise typer.Exit(1)
 
 
@@ -152,16 +156,17 @@ def _stored(ledger: "Ledger", address: str) -> "Event":
     return found
 
 
-def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> "list[Told | Stumbled]":
-    from handlers.context import Channels
+def _rehearse(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> "list[Rehearsed]":
+    """Run the event's handlers for a try; give those that would tell something, or fail."""
+    from cli.rehearsal import contexts
     from handlers.rehearsal import preview as rehearse
+    from handlers.rehearsal import taken_back
     from handlers.router import load_router
 
-    channels = Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel)
     wanted = load_router().matching(event.source, event.type)
-    users, now = settings.allowed_users, time.time()
-    with ledger.write() as db:
-        return list(rehearse(db, event, wanted, rules=rules, channels=channels, allowed_users=users, now=now))
+    with taken_back(ledger.write()) as db:
+        done = list(rehearse(db, event, wanted, contexts(settings, rules)))
+    return [each for each in done if each.told or each.error]
 
 
 def _why_nothing(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Settings") -> str:
@@ -174,36 +179,30 @@ def _why_nothing(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Se
     return f"no handler tells anybody of it ({event.source} {event.type})"
 
 
-def _is_stumble(each: "Told | Stumbled") -> bool:
-    from handlers.rehearsal import Stumbled
-
-    return isinstance(each, Stumbled)
-
-
-def _told_view(each: "Told | Stumbled") -> View:
-    from handlers.rehearsal import Stumbled
+def _told_views(done: "Rehearsed") -> Iterator[View]:
     from ledger.views import rfc3339
 
-    if isinstance(each, Stumbled):
-        return {"handler": each.handler, "error": each.error}
-    about = {"handler": each.handler, "key": each.key, "thread_of": each.parent}
-    held = rfc3339(each.not_before)
-    return {**about, "not_before": held, "channel": each.channel, **each.message}
+    if done.error:
+        yield {"handler": done.handler, "error": done.error}
+    for each in done.told:
+        about = {"handler": done.handler, "key": each.key, "thread_of": each.parent}
+        yield {**about, "not_before": rfc3339(each.not_before), "channel": each.channel, **each.message}
 
 
-def _told_text(each: "Told | Stumbled") -> str:
-    from handlers.rehearsal import Stumbled
+def _told_texts(done: "Rehearsed") -> Iterator[str]:
+    from ledger.views import rfc3339
     from workers.console import draw
 
-    if isinstance(each, Stumbled):
-        return clean(f"{each.handler} would fail: {each.error}")
-    held = long_time(_told_view(each)["not_before"])
-    parts = [
-        f"by {each.handler}",
-        "in the thread of the message above" if each.parent else "",
-        f"held by quiet hours until {held}" if held else "",
-    ]
-    return draw(each.channel, each.message, foot=", ".join(part for part in parts if part))
+    if done.error:
+        yield clean(f"{done.handler} would fail: {done.error}")
+    for each in done.told:
+        held = long_time(rfc3339(each.not_before))
+        parts = [
+            f"by {done.handler}",
+            "in the thread of the message above" if each.parent else "",
+            f"held by quiet hours until {held}" if held else "",
+        ]
+        yield draw(each.channel, each.message, foot=", ".join(part for part in parts if part))
 
 
 @alerts_app.command("test")
@@ -346,7 +345,7 @@ def show_digest(
         raise typer.BadParameter(f"{of} has not begun yet ({rule.zone.key})", param_hint="--date")
     with reading(os.environ) as db:
         facts = digest.gather(db, day=of, zone=rule.zone, due_at=now, now=now)
-    message = digest.message(facts, _unposted(digest.TYPE, now))
+    message = digest.message(facts, None)
     if as_json:
         print_json([{"day": of.isoformat(), "channel": rule.channel, **message}])
         return
@@ -357,24 +356,6 @@ def show_digest(
         "" if rule.post else "[digest] post = false",
     ]
     write(draw(rule.channel, message, foot=", ".join(part for part in parts if part)) + "\n")
-
-
-def _unposted(type_: str, now: float) -> "Event":
-    """Make the event that nobody has entered."""
-    from ledger import own
-    from ledger.event import JSON, Event
-
-    return Event(
-        id=0,
-        source=own.SOURCE,
-        external_id="",
-        type=type_,
-        account=None,
-        livemode=None,
-        received_at=now,
-        content_type=JSON,
-        body=b"{}",
-    )
 
 
 def _with_money(views: Sequence[View]) -> list[View]:

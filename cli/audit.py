@@ -13,10 +13,10 @@ from cli.show import Column, View, note, print_json, print_table
 COLUMNS = (
     Column("id"),
     Column("done_at"),
-    Column("who"),
+    Column("who", elastic=True),
     Column("via"),
     Column("action"),
-    Column("what"),
+    Column("what", elastic=True),
     Column("reason", elastic=True),
 )
 
@@ -69,5 +69,5 @@ def _row(view: View) -> View:
 
 def _fact(name: str, value: object) -> str:
     if isinstance(value, dict):
-        return f"{value['number']} {name}" if "number" in value else name
-    return f"{len(value)} {name}" if isinstance(value, list) else f"{name} {value}"
+        return f"{value['number']:,} {name}" if "number" in value else name
+    return f"{len(value):,} {name}" if isinstance(value, list) else f"{name} {value}"

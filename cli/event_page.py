@@ -19,6 +19,9 @@ def _lines(view: View) -> Iterator[Line]:
     for label, text in _facts(view):
         if text:
             yield [Part(f"{INDENT}{label:<{LABEL_CHARS}}"), Part(clean(text))]
+    if view["state"] == "unhandled":
+        yield []
+        yield [Part(f"no handler wants {clean(view['source'])} {clean(view['type'])}", "dim")]
     for delivery in view["deliveries"]:
         yield from _delivery(delivery)
     for effect in view["effects"]:

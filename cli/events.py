@@ -41,8 +41,8 @@ COLUMNS = (
     Column("source"),
     Column("type"),
     Column("state"),
-    Column("handlers", extra=True),
-    Column("external_id", elastic=True),
+    Column("external_id", extra=True),
+    Column("handlers", elastic=True, wants=0, least=24),
 )
 
 events_app = typer.Typer(no_args_is_help=True)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cli.errors import Disconnected, NotDone
+from cli.errors import Disconnected, Gone, NotDone
 from cli.known import check_handler, check_source
 from cli.ledger_door import open_ledger
 from cli.remote.api import is_remote, open_api
@@ -159,9 +159,9 @@ class LocalHands:
 
     def rehearse(self, plan: Plan, *, again: bool) -> Iterator[View]:
         """Run the handlers, and take back what they did; give what each delivery would do."""
-        from cli.rehearsal import rehearse
+        from cli.rehearsal import rehearse_all, view
 
-        return (each.view() for each in rehearse(self._ledger, plan.found.items, _handlers(), again=again))
+        return (view(each) for each in rehearse_all(self._ledger, plan.found.items, _handlers(), again=again))
 
     def start_replay(self, plan: Plan, *, again: bool, reason: str | None) -> int:
         """Write a replay down. Give its id."""
@@ -186,7 +186,7 @@ class LocalHands:
             with self._ledger.write() as db:
                 return actions.advance(db, replay_id, by=by_whoever(), limit=limit, now=time.time())
         except LookupError:
-            raise NotDone(f"there is no replay {replay_id}") from None
+            raise Gone(f"there is no replay {replay_id}") from None
 
     def list_replays(self, *, limit: int) -> list[View]:
         """List replays, newest first."""

@@ -58,10 +58,10 @@ def hookline(
       hookline replay 1                                 run what is done again
       hookline payments summary --since 24h             see what became of money
       hookline dismiss 17 --reason 'test data'          call it off
-      hookline alerts preview 1                         see what it would post to Slack
+      hookline alerts preview 1                         see what Slack would get
 
-    Over HTTP (--url) all work but dev, migrate, doctor, trigger, alerts and verify,
-    which work where the service is, and refuse it.
+    Over HTTP (--url) all work but dev, migrate, doctor, trigger, alerts and
+    verify, which work where the service is, and refuse it.
 
     Every command has a --help with examples. Exit status: 0 done, 1 something
     failed or was not found, 2 wrong usage.

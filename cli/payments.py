@@ -14,7 +14,7 @@ from cli.moment import check_window, parse_moment
 from cli.options import DEFAULT_LIMIT, WHEN, Json
 from cli.payments_page import print_object, print_summary
 from cli.remote.api import ask, is_remote, open_api, place
-from cli.show import Column, View, note, print_json, print_table
+from cli.show import Column, View, note, print_json, print_lines, print_table
 from ledger.schedule import DAY_S
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("reached_at"),
-    Column("kind"),
-    Column("state"),
+    Column("id"),
+    Column("kind", extra=True),
+    Column("state", elastic=True),
     Column("amount"),
     Column("reason", extra=True),
     Column("customer", extra=True),
-    Column("mode", extra=True),
-    Column("id", elastic=True),
+    Column("account", extra=True),
 )
 
 
@@ -167,7 +167,9 @@ def summary(
         return
     told = [each for each in found if each["by_state"] or each["by_currency"]]
     several = len({each["account"] for each in told}) > 1
-    for each in told:
+    for number, each in enumerate(told):
+        if number:
+            print_lines([[]])
         print_summary(each, named=several)
     if not told:
         note("nothing came about in this time")
@@ -181,8 +183,8 @@ def _for_people(view: View) -> View:
     from handlers.payments.money import display
 
     known = view["amount"] is not None and view["currency"] is not None
-    amount = display(view["amount"], view["currency"]) if known else None
-    return {**view, "amount": amount, "mode": Mode.LIVE if view["livemode"] else Mode.TEST}
+    amount = display(view["amount"], view["currency"]) if known else ""
+    return {**view, "amount": amount if view["livemode"] else f"{amount} test".strip()}
 
 
 def _list(wanted: "Wanted", limit: int) -> tuple[Sequence[View], bool]:

@@ -6,7 +6,8 @@ from cli.show import Column, Line, Part, View, cell, clean, long_time, print_lin
 
 # ruff: noqa: PLC0415  # Babel is imported by the commands that need it; see ledger_door
 
-LABEL_CHARS = 22
+LABEL_CHARS = 23
+# As long as the longest, and two.
 INDENT = "  "
 
 HEADING = frozenset({"id", "kind", "state", "related", "contested_by", "history"})
@@ -19,7 +20,7 @@ MONEY = frozenset(
 
 MADE = "refunded, disputed (without inquiries): made in this time; the rest: came there in it"
 REACHED = "all that came to its state in this time, whenever it was made:"
-SETTLED = "fees, net (of N): of so many charges and disputes whose settlement Stripe told of"
+SETTLED = "fees, net: of so many charges and disputes whose settlement Stripe told of"
 
 
 def print_object(view: View) -> None:
@@ -94,13 +95,12 @@ def print_summary(found: View, *, named: bool = False) -> None:
     span = f"from {long_time(found['since'])} to {long_time(found['until'])}"
     print_lines([[Part(mode, "bold"), Part(f"  {span}")]])
     print_lines([[Part(each, "dim")] for each in (MADE, *([SETTLED] if _settled(found) else []))])
-    print_table([*_money(found)], _columns("currency", *SUMS, "fees", "net"), nothing="no money moved")
+    print_table([*_money(found)], _columns("currency", "what", "number", "amount"), nothing="no money moved")
     print_lines([[], [Part(REACHED, "dim")]])
     print_table([*_states(found)], _columns("kind", "state", "number", "amount"), nothing="nothing came about")
-    print_lines([[]])
     if found["failure_codes"]:
-        print_table([*_codes(found)], _columns("failure_code", "number", "share"), nothing="")
         print_lines([[]])
+        print_table([*_codes(found)], _columns("failure_code", "number", "share"), nothing="")
 
 
 def _settled(found: View) -> bool:
@@ -114,20 +114,14 @@ def _columns(*names: str) -> list[Column]:
 def _money(found: View) -> Iterator[View]:
     from handlers.payments.money import display
 
+    # A line each, because side by side they are too wide for a terminal, and an amount must not be cut.
     for each in found["by_currency"]:
-        currency, settled = each["currency"], each["settled"]["count"]
-        known = {name: each[name] for name in ("fees", "net") if each[name] is not None}
-        yield {
-            "currency": currency,
-            **{name: _sum(each[name], currency) for name in SUMS},
-            **{name: f"{display(value, currency)} (of {settled})" for name, value in known.items()},
-        }
-
-
-def _sum(of: View, currency: str) -> str:
-    from handlers.payments.money import display
-
-    return f"{display(of['amount'], currency)} ({of['count']})" if of["count"] else ""
+        sums = {name.replace("_", " "): (each[name]["count"], each[name]["amount"]) for name in SUMS}
+        sums |= {name: (each["settled"]["count"], each[name] or 0) for name in ("fees", "net")}
+        for what, (number, amount) in sums.items():
+            if number:
+                currency = each["currency"]
+                yield {"currency": currency, "what": what, "number": number, "amount": display(amount, currency)}
 
 
 def _states(found: View) -> Iterator[View]:

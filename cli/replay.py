@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.errors import NotDone
+from cli.errors import Disconnected, Gone, NotDone
 from cli.forward.command import AllowRemote, Sending, aim, send_all
 from cli.hands import Hands, View, open_hands
 from cli.moment import check_window
@@ -18,6 +18,7 @@ from cli.options import Json, Since, Source, Type, Until
 from cli.pace import parse_rate
 from cli.preview import ask, count, show
 from cli.show import clean, print_json, write
+from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState
 from ledger.schedule import DAY_S
 
@@ -216,7 +217,12 @@ def _replay(
     if not plan.preview["deliveries_to_run"]:
         raise NotDone(f"nothing to replay: {_why_nothing(plan.preview)}")
     ask(plan.preview, done="replayed", as_json=asking.as_json, yes=asking.yes, named=asking.named)
-    replay_id = hands.start_replay(plan, again=again, reason=reason)
+    try:
+        replay_id = hands.start_replay(plan, again=again, reason=reason)
+    except Disconnected as error:
+        raise NotDone(
+            f"{error}; nobody knows whether it began: `hookline replays list` says so, and --resume goes on with it"
+        ) from None
     _advance(hands, replay_id, rate, as_json=asking.as_json, pruned=plan.preview["payload_pruned"])
 
 
@@ -247,13 +253,23 @@ def _advance(hands: Hands, replay_id: int, rate: float | None, *, as_json: bool,
             if rate is not None:
                 time.sleep(max(0.0, size / rate - (time.monotonic() - began)))
     except KeyboardInterrupt:
-        raise NotDone(f"interrupted: go on with `hookline replay --resume {replay_id}`") from None
+        raise NotDone(f"interrupted: {_go_on(replay_id)}") from None
+    except Gone:
+        raise
+    except LedgerUnavailable as error:
+        raise NotDone(f"the ledger does not answer ({' '.join(str(error).split())}); {_go_on(replay_id)}") from None
+    except NotDone as error:
+        raise NotDone(f"{error}; {_go_on(replay_id)}") from None
     if as_json:
         said = {"action": "replay", "replay": replay_id, "deliveries": started, "effects": [], "left_alone": skipped}
         print_json([said if pruned is None else said | {"payload_pruned": pruned}])
         return
     rest = f", {skipped:,} left alone" if skipped else ""
     write(f"replay {replay_id}: {count(len(started), 'delivery')}{rest}\n")
+
+
+def _go_on(replay_id: int) -> str:
+    return f"go on with `hookline replay --resume {replay_id}`, and nothing runs twice"
 
 
 def _progress(done: int, of: int) -> None:

@@ -7,12 +7,13 @@ import typer
 
 from cli.hands import open_hands
 from cli.options import DEFAULT_LIMIT, Json, Limit
+from cli.preview import count
 from cli.show import Column, clean, long_time, print_json, print_table, write
 
 COLUMNS = (
     Column("id"),
     Column("created_at"),
-    Column("who"),
+    Column("who", elastic=True),
     Column("state"),
     Column("cursor"),
     Column("items"),
@@ -58,17 +59,20 @@ def get_replay(
         "by": view["who"],
         "at": long_time(view["created_at"]),
         "reason": view["reason"],
-        "chosen": ", ".join(f"{name} {_said(value)}" for name, value in view["chosen"].items()),
+        "chosen": ", ".join(_said(name, value) for name, value in view["chosen"].items()),
         "effects": "recorded ones are done again" if view["again"] else None,
-        "set going": f"{view['started']} of {view['items']}, {view['left_alone']} left alone",
-        "deliveries": ", ".join(f"{count} {state}" for state, count in view["deliveries"].items()),
+        "set going": f"{view['started']:,} of {view['items']:,}, {view['left_alone']:,} left alone",
+        "deliveries": ", ".join(f"{count:,} {state}" for state, count in view["deliveries"].items()),
+        "go on with": None if view["state"] == "done" else f"hookline replay --resume {view['id']}",
     }
     write(f"replay {view['id']}  {view['state']}\n")
     write("".join(f"  {label:<12}{clean(text)}\n" for label, text in facts.items() if text))
 
 
-def _said(value: object) -> object:
-    """Write what was chosen: a number with a point is a moment (Unix seconds)."""
+def _said(name: str, value: object) -> str:
+    """Write what was chosen: a number with a point is a moment (Unix seconds), `ids` is how many were named."""
     from ledger.views import rfc3339  # noqa: PLC0415  # SQLAlchemy; see ledger_door
 
-    return long_time(rfc3339(value)) if isinstance(value, float) else value
+    if name == "ids" and isinstance(value, int):
+        return f"{count(value, 'event')} by id"
+    return f"{name} {long_time(rfc3339(value)) if isinstance(value, float) else value}"

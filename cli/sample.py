@@ -119,20 +119,25 @@ def _unknown(source: str, type_: str, known: Sequence[str]) -> str:
     )
 
 
-def freshen(sample: Sample, overrides: Iterable[str], *, now: float, random: Random) -> Webhook:
-    """Make a webhook of a sample: new ids, times moved to `now` (Unix seconds), then the overrides.
+def freshen(
+    sample: Sample, overrides: Iterable[str], removals: Iterable[str] = (), *, now: float, random: Random
+) -> Webhook:
+    """Make a webhook of a sample: new ids, times moved to `now` (Unix seconds), then the overrides and removals.
 
     An override is `key.path=value`: the path from the top of the payload, numbers for list items; the value as JSON
     if it is JSON, else as text (`data.object.amount=500`, `data.object.currency=jpy`).
 
     Raises:
         BadOverride: an override has no `=`.
-        UnknownPath: an override's place does not exist, and neither does an object to put it in.
+        UnknownPath: an override's place does not exist, and neither does an object to put it in; or what is to be
+            removed is not there.
 
     """
     payload = moved(renamed(sample.payload, make_marks(random)), round(now) - SAMPLED_AT)
     for override in overrides:
         put(payload, override)
+    for path in removals:
+        drop(payload, path)
     return pack(Sample(sample.source, sample.type, payload))
 
 
@@ -200,6 +205,20 @@ def put(payload: Any, override: str) -> None:  # noqa: ANN401  # JSON is any of 
     for key in parents:
         place = place[_existing(place, key, path)]
     place[last if isinstance(place, dict) else _existing(place, last, path)] = _json_or_text(text)
+
+
+def drop(payload: Any, path: str) -> None:  # noqa: ANN401  # JSON is any of six types
+    """Take out of a payload what is at `key.path`.
+
+    Raises:
+        UnknownPath: there is nothing.
+
+    """
+    *parents, last = path.split(".")
+    place = payload
+    for key in parents:
+        place = place[_existing(place, key, path)]
+    del place[_existing(place, last, path)]
 
 
 def _existing(place: Any, key: str, path: str) -> str | int:  # noqa: ANN401  # JSON is any of six types

@@ -15,6 +15,8 @@ from cli.sample import (
     Sample,
     UnknownSample,
     Webhook,
+    drop,
+    has,
     load_sample,
     make_marks,
     moved,
@@ -206,10 +208,12 @@ def find_scenario(name: str) -> Scenario:
     return SCENARIOS[name]
 
 
-def tell(scenario: Scenario, overrides: Sequence[str], *, now: float, random: Random) -> list[tuple[str, Webhook]]:
+def tell(
+    scenario: Scenario, overrides: Sequence[str], removals: Sequence[str] = (), *, now: float, random: Random
+) -> list[tuple[str, Webhook]]:
     """Make the webhooks of a story that ends at `now` (Unix seconds), in order, each with its type.
 
-    The overrides change all of them.
+    The overrides change all of them; what is to be removed is removed from those that have it.
 
     Raises:
         BadOverride: an override has no `=`.
@@ -228,6 +232,9 @@ def tell(scenario: Scenario, overrides: Sequence[str], *, now: float, random: Ra
         memory.keep(payload["data"]["object"])
         for override in overrides:
             put(payload, override)
+        for path in removals:
+            if has(payload, path):
+                drop(payload, path)
         told.append((step.type, pack(Sample("stripe", step.type, payload))))
     return told
 

@@ -37,12 +37,6 @@ STATE_STYLES = {
 
 GAP = "  "
 
-ELASTIC_WANTS = 24
-# An id of Stripe's is longer by a little. With this much of it, there may be more columns.
-
-ELASTIC_MIN = 8
-# With less than this, the elastic column says nothing, and is left out.
-
 ELLIPSIS = "…"
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -67,14 +61,18 @@ class Column:
 
     Attributes:
         name: of the field in the view; its heading, with spaces for underscores.
-        extra: left out where there is no room for it.
-        elastic: the last one, which is cut to what is left of the line.
+        extra: shown whole, or left out where there is no room for it or nothing in it.
+        elastic: may be cut. What somebody has to copy, as an id or an amount, never is.
+        wants: so many characters of an elastic one come before any extra one.
+        least: with fewer characters an elastic one says nothing, and is left out.
 
     """
 
     name: str
     extra: bool = False
     elastic: bool = False
+    wants: int = 24
+    least: int = 8
 
     @property
     def heading(self) -> str:
@@ -107,38 +105,48 @@ def print_table(views: Sequence[View], columns: Sequence[Column], *, head: bool 
 
 
 def _lay_out(rows: Sequence[Line], columns: Sequence[Column], width: int | None) -> list[Line]:
+    """Lay out the heading and the rows below it."""
     widths = [max(len(row[index].text) for row in rows) for index in range(len(columns))]
-    shown = _fitting(columns, widths, width)
-    room = _room(shown, columns, widths, width)
+    told = [any(row[index].text for row in rows[1:]) for index in range(len(columns))]
+    room = widths if width is None else _narrowed(columns, widths, told, width)
     lines = []
     for row in rows:
-        cells = [_fill(row[index], room if columns[index].elastic else widths[index]) for index in shown]
+        cells = [_fill(part, chars) for part, chars in zip(row, room, strict=True) if chars]
         lines.append(_cut([piece for each in cells for piece in (each, Part(GAP))][:-1], width))
     return lines
 
 
-def _fitting(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
-    """Choose the columns (by index) that there is room for."""
-    shown = list(range(len(columns)))
-    if width is None:
-        return shown
+def _narrowed(columns: Sequence[Column], widths: Sequence[int], told: Sequence[bool], width: int) -> list[int]:
+    """Say how wide each column is on a terminal of this width: 0 is left out."""
+    room = [chars if told[index] or not columns[index].extra else 0 for index, chars in enumerate(widths)]
+    _leave_out(room, columns, [column.extra for column in columns], [column.wants for column in columns], width)
+    least = [column.least for column in columns]
+    _leave_out(room, columns, [column.elastic for column in columns], least, width)
+    caps = (_capped(room, columns, [max(chars, each) for each in least]) for chars in range(width, 0, -1))
+    return next((capped for capped in caps if _total(capped) <= width), room)
+
+
+def _leave_out(
+    room: list[int], columns: Sequence[Column], these: Sequence[bool], most: Sequence[int], width: int
+) -> None:
+    """Leave out some of these columns, from the right, until there is room for what is shown of the elastic ones."""
     for index in reversed(range(len(columns))):
-        if columns[index].extra and _needed(shown, columns, widths, ELASTIC_WANTS) > width:
-            shown.remove(index)
-    if _needed(shown, columns, widths, ELASTIC_MIN) > width:
-        shown = [index for index in shown if not columns[index].elastic]
-    return shown
+        if these[index] and _total(_capped(room, columns, most)) > width:
+            room[index] = 0
 
 
-def _needed(shown: Sequence[int], columns: Sequence[Column], widths: Sequence[int], elastic: int) -> int:
-    cells = [min(widths[index], elastic) if columns[index].elastic else widths[index] for index in shown]
+def _capped(room: Sequence[int], columns: Sequence[Column], most: Sequence[int]) -> list[int]:
+    """Give each elastic column so many characters at the most."""
+    return [
+        min(chars, its_most) if column.elastic else chars
+        for chars, column, its_most in zip(room, columns, most, strict=True)
+    ]
+
+
+def _total(room: Sequence[int]) -> int:
+    """Say how long a line is."""
+    cells = [chars for chars in room if chars]
     return sum(cells) + len(GAP) * (len(cells) - 1)
-
-
-def _room(shown: Sequence[int], columns: Sequence[Column], widths: Sequence[int], width: int | None) -> int:
-    """Say how wide the elastic column may be."""
-    natural = max((widths[index] for index in shown if columns[index].elastic), default=0)
-    return natural if width is None else min(natural, width - _needed(shown, columns, widths, 0))
 
 
 def _fill(part: Part, width: int) -> Part:
@@ -147,15 +155,17 @@ def _fill(part: Part, width: int) -> Part:
 
 
 def _cut(parts: Sequence[Part], width: int | None) -> Line:
-    """Cut a line to the terminal: one that wraps is harder to read than one that ends early."""
-    left = sum(len(part.text) for part in parts) if width is None else width
+    """Cut a line to the terminal: one that wraps is harder to read than one that ends early, and says so."""
+    whole = "".join(part.text for part in parts).rstrip()
+    left = len(whole) if width is None else min(len(whole), width)
     cut = []
     for part in parts:
         cut.append(Part(part.text[:left], part.style))
         left -= len(cut[-1].text)
-    while cut and not cut[-1].text.strip():
-        cut.pop()
-    return [*cut[:-1], Part(cut[-1].text.rstrip(), cut[-1].style)] if cut else cut
+    cut = [part for part in cut if part.text]
+    if cut and width is not None and len(whole) > width:
+        cut[-1] = Part(cut[-1].text[:-1] + ELLIPSIS, cut[-1].style)
+    return cut
 
 
 def cell(name: str, value: object) -> Part:

@@ -22,7 +22,7 @@ SCOPES = ("read", "payload", "replay", "admin")
 
 COLUMNS = (
     Column("id"),
-    Column("name"),
+    Column("name", elastic=True),
     Column("state"),
     Column("created_at"),
     Column("expires_at"),

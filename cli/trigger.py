@@ -37,6 +37,7 @@ class Wish:
     type: str
     overrides: Sequence[str]
     additions: Sequence[str] = ()
+    removals: Sequence[str] = ()
 
     def make(self) -> Made:
         """Make it, with ids that there never were.
@@ -51,21 +52,24 @@ class Wish:
             if self.source == STORIES_OF and self.type.startswith(STORY):
                 scenario = find_scenario(self.type.removeprefix(STORY))
                 self._check([load_sample(self.source, step.type) for step in scenario.steps])
-                return tell(scenario, changes, now=now, random=random)
+                return tell(scenario, changes, self.removals, now=now, random=random)
             sample = load_sample(self.source, self.type)
             self._check([sample])
-            return [(self.type, freshen(sample, changes, now=now, random=random))]
+            return [(self.type, freshen(sample, changes, self.removals, now=now, random=random))]
         except (UnknownSample, UnknownPath) as error:
             raise NotDone(str(error)) from None
         except BadOverride as error:
             raise typer.BadParameter(str(error), param_hint="--override") from None
 
     def _check(self, samples: Sequence[Sample]) -> None:
-        """Make sure that what is overridden is there: a slip of the keyboard would change nothing, unseen."""
+        """Make sure that what is changed or removed is there: a slip of the keyboard would change nothing, unseen."""
         for override in self.overrides:
             path = override.partition("=")[0]
             if "=" in override and path and not any(has(sample.payload, path) for sample in samples):
                 raise UnknownPath(f"{path}: there is no such key in this sample; --add {override} puts it there")
+        for path in self.removals:
+            if not any(has(sample.payload, path) for sample in samples):
+                raise UnknownPath(f"{path}: there is no such key in this sample")
 
 
 def _complete_type(context: typer.Context, incomplete: str) -> list[str]:
@@ -103,6 +107,9 @@ def trigger(
         list[str] | None,
         typer.Option(metavar="KEY.PATH=VALUE", help="Add to the sample what it does not have; likewise."),
     ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="KEY.PATH", help="Take out what the sample has; likewise.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, metavar="N", help="Send so many, each with new ids.")] = 1,
     rate: Annotated[
         float | None, typer.Option(parser=parse_rate, metavar="N/s", help="At most so many a second.")
@@ -127,6 +134,7 @@ def trigger(
       hookline trigger stripe payment_intent.payment_failed \
         --override data.object.amount=500 --override data.object.currency=jpy
       hookline trigger stripe payment_intent.succeeded --count 1000 --rate 50/s
+      hookline trigger stripe payment_intent.payment_failed --remove data.object.customer
       hookline trigger github workflow_run.completed
       hookline trigger slack slash_command --override text=status
     """
@@ -137,7 +145,7 @@ def trigger(
         return
     if seed is not None and not shuffle:
         raise typer.BadParameter("--seed says how to --shuffle")
-    wish = Wish(source, type_, override or [], add or [])
+    wish = Wish(source, type_, override or [], add or [], remove or [])
     order = list(range(len(wish.make())))  # what cannot be made is said before anybody is looked for
     if shuffle:
         if len(order) == 1:

@@ -1,21 +1,31 @@
-"""What an event would post: its handlers run for a try, and what they plan is noted instead of planned."""
+"""A rehearsal: a handler runs on a stored event as in a worker, and what it planned is looked at and taken back."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+import signal
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, insert, select
 
-from config.rules import Rules
-from handlers.context import Channels, Context
+from handlers.context import Context
 from handlers.router import Handler
-from ledger.effects import NOTHING_SPECIAL, About
-from ledger.event import Event
-from ledger.store import Transaction, savepoint
-from ledger.tables import cases, effects
+from ledger.claims import short
+from ledger.effects import read_message
+from ledger.event import DeliveryState, Event, Trigger
+from ledger.store import check_alive, check_whole, savepoint
+from ledger.tables import cases, deliveries, effects, past_effects
 
 INTERNAL = frozenset({"link", "name", "broadcast", "storm", "user"})
 # What is kept beside a message and is no part of it.
+
+HANDLER_LIMIT_S = 10
+# As in a worker.
+
+Make = Callable[[Connection, int], Context]
+# Makes the context of one run, in a transaction, for the delivery of this id.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,6 @@ class Told:
     """One message that would be posted.
 
     Attributes:
-        handler: who would.
         key: its business key.
         parent: the key of the message in whose thread.
         not_before: Unix seconds, where quiet hours hold it.
@@ -31,7 +40,6 @@ class Told:
 
     """
 
-    handler: str
     key: str
     channel: str
     parent: str | None
@@ -39,122 +47,130 @@ class Told:
     message: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Stumbled:
-    """A handler would fail."""
-
-    handler: str
-    error: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal(Context):
-    """A run in which nothing is planned: what would be is noted."""
+class Rehearsed:
+    """What one handler would do about one event.
 
-    handler: str = ""
-    told: list[Told] = field(default_factory=list)
-
-    def plan(
-        self,
-        event: Event,  # noqa: ARG002  # as a handler calls it
-        *,
-        key: str,
-        channel: str,
-        message: Mapping[str, Any],
-        parent: str | None = None,
-        held_until: float | None = None,
-        about: About = NOTHING_SPECIAL,  # noqa: ARG002  # ditto
-    ) -> None:
-        """Note a message."""
-        self._note_message(key, channel, message, parent, held_until)
-
-    def show(
-        self,
-        event: Event,  # noqa: ARG002  # as a handler calls it
-        *,
-        key: str,
-        channel: str,
-        message: Mapping[str, Any],
-        held_until: float | None = None,
-        about: About = NOTHING_SPECIAL,  # noqa: ARG002  # ditto
-        stays_folded: bool = False,  # noqa: ARG002  # ditto
-    ) -> None:
-        """Note a message that changes."""
-        self._note_message(key, channel, message, None, held_until)
-
-    def _note_message(
-        self, key: str, channel: str, message: Mapping[str, Any], parent: str | None, held_until: float | None
-    ) -> None:
-        told = {name: value for name, value in message.items() if name not in INTERNAL}
-        held = held_until if held_until is not None and held_until > self.now else None
-        self.told.append(
-            Told(handler=self.handler, key=key, channel=channel, parent=parent, not_before=held, message=told)
-        )
-
-
-class _Undo(Exception):
-    """Takes back what a try has written."""
-
-
-def preview(
-    db: Connection,
-    event: Event,
-    handlers: Iterable[Handler],
-    *,
-    rules: Rules,
-    channels: Channels,
-    allowed_users: Iterable[str],
-    now: float,
-) -> Iterator[Told | Stumbled]:
-    """Say what an event would post if it were the first that is heard of what it is about.
-
-    Args:
-        db: a write transaction. All that is written in it is taken back, to a savepoint.
-        event: with its payload.
-        handlers: those that want it.
-        rules: as a worker has them,
-        channels: ditto,
-        allowed_users: ditto.
-        now: Unix seconds.
+    Attributes:
+        skipped: keys of what would be told if it were not recorded already.
+        error: what the handler stumbled over, if it did: it would do nothing, then.
 
     """
-    for each in handlers:
-        first, again = (
-            Rehearsal(
-                db=Transaction(db),
-                channels=channels,
-                delivery_id=0,
-                now=now,
-                rules=rules,
-                allowed_users=frozenset(allowed_users),
-                handler=each.name,
-            )
-            for _ in range(2)
-        )
-        error = _try(db, each, event, first)
-        # Lines for threads are told once: as if the cases that it is about had never been, it tells all of them.
-        if error is None:
-            _try(db, each, event, again, without=[told.key for told in first.told])
-            yield from again.told
-        else:
-            yield Stumbled(each.name, error)
+
+    event_id: int
+    type: str
+    handler: str
+    told: Sequence[Told] = ()
+    skipped: Sequence[str] = ()
+    error: str | None = None
 
 
-def _try(db: Connection, handler: Handler, event: Event, context: Rehearsal, without: Iterable[str] = ()) -> str | None:
-    """Run a handler and take it back. Give what it stumbled over."""
+class _TakenBack(Exception):
+    """Ends a block, so that nothing of it is kept."""
+
+
+class _RanTooLong(Exception):
+    """A handler took longer than a worker lets it."""
+
+
+@contextmanager
+def taken_back(block: Any) -> Iterator[Connection]:  # noqa: ANN401  # any context manager that gives a Connection
+    """Open a transaction, or a savepoint, of which nothing is kept."""
+    with suppress(_TakenBack), block as db:
+        yield db
+        raise _TakenBack
+
+
+def rehearse(
+    db: Connection, event: Event, handler: Handler, make: Make, *, delivery_id: int | None = None
+) -> Rehearsed:
+    """Run one handler, and say what it has planned. Whoever calls it sees to it that nothing is kept.
+
+    Args:
+        db: a write transaction. Of a handler that fails, nothing stays in it.
+        event: with its payload.
+        handler: what to run.
+        make: gives it its context.
+        delivery_id: which it is for; None: the event's for this handler, which may have to be made.
+
+    """
+    nothing = Rehearsed(event_id=event.id, type=event.type, handler=handler.name)
     try:
-        with savepoint(db):
-            keys = list(without)
-            db.execute(delete(cases).where(cases.c.key.in_(keys)))
-            # What was told once is told on, whatever the rules say: this was never told.
-            db.execute(delete(effects).where(effects.c.key.in_(keys)))
+        with savepoint(db), _limit(HANDLER_LIMIT_S):
+            context = make(db, delivery_id or _delivery_of(db, event.id, handler))
             handler.run(event, context)
-            _undo()
-    except _Undo:
-        return None
-    except Exception as error:  # noqa: BLE001  # whatever a handler does is what is asked here
-        return f"{type(error).__name__}: {error}"
+            check_whole(db)
+    except Exception as error:  # noqa: BLE001  # whatever a handler does is what this is to show
+        check_alive(db, error)
+        return replace(nothing, error=short(f"{type(error).__name__}: {error}"))
+    return replace(nothing, told=_told(db, context.planned), skipped=context.skipped)
 
 
-def _undo() -> NoReturn:
-    raise _Undo
+def preview(db: Connection, event: Event, handlers: Iterable[Handler], make: Make) -> Iterator[Rehearsed]:
+    """Say what each handler would tell of an event if it were the first that is heard of what it is about.
+
+    Nothing is kept, whatever becomes of the transaction.
+    """
+    for each in handlers:
+        first = _without((), db, event, each, make)
+        # Lines for threads are told once: as if the cases that it is about had never been, it tells all of them.
+        keys = [*first.skipped, *(told.key for told in first.told)]
+        yield first if first.error else _without(keys, db, event, each, make)
+
+
+def _without(keys: Collection[str], db: Connection, event: Event, handler: Handler, make: Make) -> Rehearsed:
+    """Rehearse as if nothing had ever been told under these keys."""
+    with taken_back(savepoint(db)):
+        for table in (cases, effects, past_effects):
+            # What was told once is told on, whatever the rules say: this was never told.
+            db.execute(delete(table).where(table.c.key.in_(keys)))
+        return rehearse(db, event, handler, make)
+
+
+def _delivery_of(db: Connection, event_id: int, handler: Handler) -> int:
+    its = select(deliveries.c.id).where(deliveries.c.event_id == event_id, deliveries.c.handler == handler.name)
+    known: int | None = db.execute(its).scalar()
+    if known is not None:
+        return known
+    row = {
+        "event_id": event_id,
+        "handler": handler.name,
+        "queue": handler.queue,
+        "state": DeliveryState.PENDING,
+        "due_at": time.time(),
+        "trigger": Trigger.REPLAY,
+    }
+    made: int = db.execute(insert(deliveries).values(row).returning(deliveries.c.id)).scalar_one()
+    return made
+
+
+def _told(db: Connection, effect_ids: Sequence[int]) -> list[Told]:
+    of = effects.c
+    found = select(of.id, of.key, of.channel, of.parent, of.held_until, of.message).where(of.id.in_(effect_ids))
+    rows = {row.id: row for row in db.execute(found)}
+    return [
+        Told(
+            key=row.key,
+            channel=row.channel,
+            parent=row.parent,
+            not_before=row.held_until,
+            message={name: value for name, value in read_message(row.message).items() if name not in INTERNAL},
+        )
+        for row in (rows[each] for each in dict.fromkeys(effect_ids))
+    ]
+
+
+@contextmanager
+def _limit(limit_s: float) -> Iterator[None]:
+    """Interrupt what takes too long: while it runs, SQLite has no other writer."""
+
+    def strike(_number: int, _frame: FrameType | None) -> None:
+        raise _RanTooLong(f"took longer than {limit_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -22,6 +22,6 @@ def ids_after(db: Connection, event_id: int, *, limit: int) -> list[int]:
     return views.event_ids_after(db, event_id, limit=limit)
 
 
-def events_of(db: Connection, ids: Sequence[int]) -> list[View]:
-    """Give these events, oldest first."""
-    return views.list_events_among(db, ids, Filter()) if ids else []
+def events_of(db: Connection, ids: Sequence[int], *, source: str | None = None) -> list[View]:
+    """Give these events, oldest first; what Hookline says of itself only where its source is asked for."""
+    return views.list_events_among(db, ids, Filter(source=source)) if ids else []

@@ -1,8 +1,9 @@
-"""The indexes of the ledger's tables that hold only the rows that are still to do, however long the history grows.
+"""The indexes of the ledger's tables of which each database is told in its own words.
 
-Apart from the tables, which every process needs: to be told something in a database's own words, SQLAlchemy imports
-all of its drivers' dialects, and these are said to both databases. The migrations make them; whoever makes or compares
-the tables by other means adds them first.
+Most hold only the rows that are still to do, however long the history grows. They stand apart from the tables, which
+every process needs: to be told something in a database's own words, SQLAlchemy imports all of its drivers' dialects,
+and these are said to both databases. The migrations make them; whoever makes or compares the
+tables by other means adds them first.
 """
 
 from functools import cache
@@ -35,7 +36,7 @@ def partial(name: str, *columns: Column[Any], where: TextClause) -> Index:
 
 
 @cache
-def add_partial_indexes() -> None:
+def add_indexes() -> None:
     """Add them to the tables; once a process."""
     partial("ix_events_flawed", events.c.id, where=FLAWED)
     partial("ix_deliveries_waiting", deliveries.c.queue, deliveries.c.due_at, where=WAITING)
@@ -49,3 +50,11 @@ def add_partial_indexes() -> None:
     partial("ix_effects_folded_into", effects.c.folded_into, where=FOLDED)
     partial("ix_effects_parent", effects.c.parent, where=IN_A_THREAD)
     partial("ix_cases_open", cases.c.kind, where=OPEN)
+    _how_ids_begin()
+
+
+def _how_ids_begin() -> None:
+    """Index what PostgreSQL's others cannot find: they sort words by the rules of some language."""
+    ops = {"external_id": "text_pattern_ops"}
+    index = Index("ix_events_external_id_begins", events.c.external_id, postgresql_ops=ops, info={"only": "postgresql"})
+    index.ddl_if(dialect="postgresql")

@@ -1,6 +1,6 @@
 """The ledger's tables. Times are Unix seconds (UTC) as floats; states are the values of `ledger.event`.
 
-The migrations in `ledger/migrations` make these tables; a test proves that the two agree. The partial indexes are in
+The migrations in `ledger/migrations` make these tables; a test proves that the two agree. Some indexes are in
 `ledger.indexes`.
 """
 

@@ -29,8 +29,10 @@ MAX_NAMES = 1_000
 class RemoteHands:
     """Works on the ledger of a service elsewhere."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, *, source: str | None = None) -> None:
+        """Take the way there; `source`: of new events, only those from there."""
         self._api = api
+        self._source = source
 
     def select(self, wanted: "Filter") -> tuple[View, list[int]]:
         """Say what `retry` or `dismiss` of a filter means, and which deliveries that is."""
@@ -85,7 +87,7 @@ class RemoteHands:
         while True:
             told = self._api.get("/replays", limit=min(limit - len(found), MAX_PAGE), before=before)
             found += told["replays"]
-            before = told["next"]
+            before = told.get("next")  # a service of an older version gives one page
             if before is None or len(found) >= limit:
                 return found
 
@@ -130,7 +132,7 @@ class RemoteHands:
 
     def events_of(self, ids: list[int]) -> list[View]:
         """Give these events, oldest first."""
-        found: list[View] = self._api.get("/following/events", id=ids)["events"] if ids else []
+        found: list[View] = self._api.get("/following/events", id=ids, source=self._source)["events"] if ids else []
         return found
 
 

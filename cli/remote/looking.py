@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from handlers.payments.views import Wanted
     from ledger.views import Filter
 
+OWN = "hookline"
+# The source of what Hookline says of itself, which no list has unless it is asked for (ledger.own).
+
 PAGE = 200
 # As many as the API gives at once.
 INTERVAL_S = 1.0
@@ -90,7 +93,8 @@ def tail(api: Api, wanted: "Filter", show: Callable[[Sequence[View]], None]) -> 
     """Show events that match as they come in, until Ctrl-C or SIGTERM. `wanted.since`: those since then first."""
     ending = Ending()
     ending.listen()
-    hands = RemoteHands(api)
+    # Only where it is asked for: a service of an older version does not know the question.
+    hands = RemoteHands(api, source=wanted.source if wanted.source == OWN else None)
     try:
         position = position_at(hands, since=wanted.since)
         silent = False

@@ -147,8 +147,8 @@ def _open_cases(db: Connection, now: float) -> Iterator[dict[str, Any]]:
     yield from (found[each] for each in sorted(found))
 
 
-def message(facts: Facts, event: Event) -> dict[str, Any]:
-    """Write the digest."""
+def message(facts: Facts, event: Event | None) -> dict[str, Any]:
+    """Write the digest; None: nobody has entered it, and it is only shown."""
     day = date.fromisoformat(facts["day"])
     title = f"{format_date(day, 'EEEE, d MMMM y', locale='en')} in figures"
     currencies = facts["money"]
@@ -253,7 +253,8 @@ def _in_short(currencies: Sequence[Facts]) -> list[str]:
     return told
 
 
-def _small_print(facts: Facts, event: Event) -> Iterator[str]:
-    yield f"0:00 to 24:00, {facts['zone']}, by Stripe's clock, without test money · Hookline event {event.id}"
+def _small_print(facts: Facts, event: Event | None) -> Iterator[str]:
+    which = "" if event is None else f" · Hookline event {event.id}"
+    yield f"0:00 to 24:00, {facts['zone']}, by Stripe's clock, without test money{which}"
     if facts["late_s"] > LATE_AFTER_S:
         yield f"{in_words(facts['late_s'])} late: Hookline was not running when it was due."

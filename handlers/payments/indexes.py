@@ -4,12 +4,13 @@ from functools import cache
 
 from sqlalchemy import text
 
-from handlers.payments.tables import LINKS, objects
+from handlers.payments.tables import LINKS, objects, payments
 from ledger.indexes import partial
 
 
 @cache
-def add_partial_indexes() -> None:
+def add_indexes() -> None:
     """Add them to the tables; once a process."""
     for name in (*LINKS, "customer"):
         partial(f"ix_objects_{name}", objects.c[name], where=text(f"{name} IS NOT NULL"))
+    partial("ix_payments_customer", payments.c.customer, where=text("customer IS NOT NULL"))

@@ -1,6 +1,6 @@
 """Look at the book: lists of objects, and all that is known of one of them. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,9 +116,14 @@ class _Shelf:
     kind: ColumnElement[str]
     state: ColumnElement[str]
     at: ColumnElement[int]
-    customer: ColumnElement[str]
+    customers: tuple[ColumnElement[str], ...]  # the first one that says anything is whose it is
     reason: ColumnElement[str]
     links: Mapping[str, ColumnElement[str]]
+
+    @property
+    def customer(self) -> ColumnElement[str]:
+        """Whose it is."""
+        return func.coalesce(*self.customers) if len(self.customers) > 1 else self.customers[0]
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
@@ -154,7 +159,7 @@ _SHELVES = (
         kind=literal("payment"),
         state=payments.c.status,
         at=payments.c.version_created,
-        customer=payments.c.customer,
+        customers=(payments.c.customer,),
         reason=payments.c.failure_code,
         links={"charge": payments.c.latest_charge, "invoice": payments.c.invoice},
     ),
@@ -164,7 +169,7 @@ _SHELVES = (
         kind=literal("refund"),
         state=func.coalesce(refunds.c.status, ""),
         at=refunds.c.version_created,
-        customer=_ITS_PAYMENT.c.customer,
+        customers=(_ITS_PAYMENT.c.customer,),
         reason=func.coalesce(refunds.c.failure_reason, refunds.c.reason),
         links={"payment_intent": refunds.c.payment_intent, "charge": refunds.c.charge},
     ),
@@ -174,7 +179,7 @@ _SHELVES = (
         kind=literal("dispute"),
         state=disputes.c.status,
         at=disputes.c.version_created,
-        customer=_ITS_PAYMENT.c.customer,
+        customers=(_ITS_PAYMENT.c.customer,),
         reason=disputes.c.reason,
         links={"payment_intent": disputes.c.payment_intent, "charge": disputes.c.charge},
     ),
@@ -184,7 +189,7 @@ _SHELVES = (
         kind=objects.c.kind,
         state=objects.c.state,
         at=objects.c.reached_at,
-        customer=func.coalesce(objects.c.customer, _ITS_PAYMENT.c.customer),
+        customers=(objects.c.customer, _ITS_PAYMENT.c.customer),
         reason=func.coalesce(objects.c.failure_code, objects.c.reason),
         links={name: objects.c[name] for name in LINKS},
     ),
@@ -209,7 +214,12 @@ def page_of_objects(db: Connection, wanted: Wanted, *, limit: int) -> tuple[list
 
 
 def _newest(db: Connection, wanted: Wanted) -> Sequence[RowMapping]:
-    arms = [_matching(shelf, wanted).subquery() for shelf in _SHELVES if _may_hold(shelf, wanted.kind)]
+    arms = [
+        _matching(shelf, wanted, its).subquery()
+        for shelf in _SHELVES
+        if _may_hold(shelf, wanted.kind)
+        for its in _ways_to(shelf, wanted.customer)
+    ]
     found = union_all(*(select(arm) for arm in arms)).subquery()
     of = found.c
     newest = select(found).order_by(of.at.desc(), of.id, of.account, of.livemode).limit(wanted.limit)
@@ -220,16 +230,24 @@ def _may_hold(shelf: _Shelf, kind: str | None) -> bool:
     return kind is None or shelf.table is _OWN_KINDS.get(kind, objects)
 
 
-def _matching(shelf: _Shelf, wanted: Wanted) -> Select[Any]:
+def _ways_to(shelf: _Shelf, customer: str | None) -> Iterator[list[ColumnElement[bool]]]:
+    """Give each way in which something may be a customer's: each has an index, and all of them in one have none."""
+    if customer is None:
+        yield []
+        return
+    for number, column in enumerate(shelf.customers):
+        yield [column == customer, *(earlier.is_(None) for earlier in shelf.customers[:number])]
+
+
+def _matching(shelf: _Shelf, wanted: Wanted, its: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """Select what matches in one table; of each table no more than are shown of all."""
     same: tuple[tuple[ColumnElement[Any], object], ...] = (
         (shelf.kind, wanted.kind),
         (shelf.state, wanted.state),
-        (shelf.customer, wanted.customer),
         (shelf.table.c.currency, wanted.currency),
         (shelf.table.c.livemode, wanted.livemode),
     )
-    conditions = [column == value for column, value in same if value is not None]
+    conditions = [*its, *(column == value for column, value in same if value is not None)]
     if wanted.since is not None:
         conditions.append(shelf.at >= wanted.since)
     if wanted.until is not None:

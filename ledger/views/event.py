@@ -1,24 +1,19 @@
 """One event, found by any of its names, and everything that is known of it."""
 
 import json
-from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from ledger.event import EffectState
 from ledger.tables import attempts, dismissals, effects, events
-from ledger.views.events import EVENT_STATE, deliveries_of, last_event_id
+from ledger.views.events import EVENT_STATE, deliveries_of
 from ledger.views.filter import in_parts
 from ledger.views.view import View, event_view, rfc3339
 
 MIN_PREFIX_CHARS = 5
 MAX_NAMED = 5
 LAST_CHARACTER = chr(0x10FFFF)
-PREFIX_AMONG = 100_000
-# In PostgreSQL the index of external ids sorts by the rules of some language, and cannot find how one begins.
-FEW_PREFIXES = 20
-# So many are looked for one by one; for more, what they could be found among is read once.
 
 
 class SeveralEvents(LookupError):
@@ -79,28 +74,11 @@ def find_events(db: Connection, addresses: Collection[str]) -> dict[str, int | N
     for whole in in_parts(_unfound(found)):
         newest = select(events.c.external_id, func.max(events.c.id)).where(events.c.external_id.in_(whole))
         found.update((name, event_id) for name, event_id in db.execute(newest.group_by(events.c.external_id)))
-    prefixes = [address for address in _unfound(found) if len(address) >= MIN_PREFIX_CHARS]
-    if db.dialect.name == "sqlite" or len(prefixes) <= FEW_PREFIXES:
-        return found | {prefix: _find_by_prefix(db, prefix) for prefix in prefixes}
-    return found | _find_by_prefixes(db, prefixes)
+    return found | {address: _find_by_prefix(db, address) for address in _unfound(found)}
 
 
 def _unfound(found: Mapping[str, int | None]) -> list[str]:
     return [address for address, event_id in found.items() if event_id is None]
-
-
-def _find_by_prefixes(db: Connection, prefixes: Collection[str]) -> dict[str, int | None]:
-    near = select(events.c.external_id, events.c.id).where(events.c.id > last_event_id(db) - PREFIX_AMONG)
-    newest: dict[str, int] = dict(map(tuple, db.execute(near.order_by(events.c.id))))
-    names = sorted(newest)
-    found: dict[str, int | None] = {}
-    for prefix in prefixes:
-        at = bisect_left(names, prefix)
-        some = [name for name in names[at : at + MAX_NAMED] if name.startswith(prefix)]
-        if len(some) > 1:
-            raise SeveralEvents(prefix, some)
-        found[prefix] = newest[some[0]] if some else None
-    return found
 
 
 def _find_by_prefix(db: Connection, prefix: str) -> int | None:
@@ -115,10 +93,12 @@ def _find_by_prefix(db: Connection, prefix: str) -> int | None:
 
 
 def _near(db: Connection, prefix: str) -> ColumnElement[bool]:
-    """Bound the search: by the index where it sorts as code points do, else to the newest events."""
+    """Bound the search by the index that sorts as code points do."""
+    external_id = events.c.external_id
     if db.dialect.name == "sqlite":
-        return events.c.external_id.between(prefix, prefix + LAST_CHARACTER)
-    return events.c.id > last_event_id(db) - PREFIX_AMONG
+        return external_id.between(prefix, prefix + LAST_CHARACTER)
+    # What text_pattern_ops compares with: character by character, whatever the language.
+    return and_(external_id.op("~>=~")(prefix), external_id.op("~<~")(prefix + LAST_CHARACTER))
 
 
 def read_id(address: str) -> int | None:

@@ -95,7 +95,7 @@ def below(columns: Sequence[ColumnElement[Any]], position: Sequence[float]) -> C
 
 
 def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """Say that a text begins with this. SQLite finds them by an index; PostgreSQL's sorts by some language's rules."""
+    """Say that a text begins with this: what an index finds, on PostgreSQL one with text_pattern_ops."""
     return _like(column, _escaped(prefix) + "%")
 
 

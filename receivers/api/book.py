@@ -11,7 +11,7 @@ from handlers.payments import summary, views
 from handlers.payments.kinds import ALL_KINDS
 from ledger.store import Ledger
 from ledger.tokens import Scope
-from receivers.api import shapes
+from receivers.api import questions, replies
 from receivers.api.access import needs
 from receivers.api.problems import Refused, declared, summary_of
 from receivers.api.span import span_of
@@ -28,9 +28,9 @@ class Book:
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
         for path, endpoint, shape, more in (
-            ("/payments", self.list, shapes.ObjectPage, (404,)),
-            ("/payments/summary", self.summary, shapes.Summaries, (404, 409)),  # before what takes any word
-            ("/payments/{object}", self.get, shapes.Object, (404, 409)),
+            ("/payments", self.list, replies.ObjectPage, (404,)),
+            ("/payments/summary", self.summary, replies.Summaries, (404, 409)),  # before what takes any word
+            ("/payments/{object}", self.get, replies.Object, (404, 409)),
         ):
             answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
             router.add_api_route(
@@ -43,7 +43,7 @@ class Book:
                 responses=answers | declared(*more),
             )
 
-    def list(self, asked: Annotated[shapes.ObjectsAsked, Query()]) -> Response:
+    def list(self, asked: Annotated[questions.ObjectsAsked, Query()]) -> Response:
         """List payments, refunds, disputes, payouts and what else the book keeps, as they stand, the latest first."""
         if asked.kind is not None and asked.kind not in ALL_KINDS:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"kind: there is {', '.join(ALL_KINDS)}.")
@@ -60,7 +60,7 @@ class Book:
             raise Refused(HTTPStatus.NOT_FOUND, f"The book has nothing called {address}.")
         return JSONResponse(view)
 
-    def summary(self, asked: Annotated[shapes.SummaryAsked, Query()]) -> Response:
+    def summary(self, asked: Annotated[questions.SummaryAsked, Query()]) -> Response:
         """Sum up what became of money, in the last 24 h unless `since` says otherwise: each mode and account apart."""
         since, until = span_of(asked, now=time.time())
         modes = [True, False] if asked.livemode is None else [asked.livemode]

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from ledger import views
 from ledger.store import Ledger
 from ledger.tokens import Scope
-from receivers.api import shapes
+from receivers.api import questions, replies
 from receivers.api.access import needs
 from receivers.api.names import Names
 from receivers.api.problems import declared, summary_of
@@ -28,8 +28,8 @@ class Counting:
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
         for path, endpoint, shape, more in (
-            ("/stats", self.stats, shapes.Stats, (404, 409)),
-            ("/sources", self.sources, shapes.Sources, (404,)),
+            ("/stats", self.stats, replies.Stats, (404, 409)),
+            ("/sources", self.sources, replies.Sources, (404,)),
         ):
             answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
             router.add_api_route(
@@ -42,7 +42,7 @@ class Counting:
                 responses=answers | declared(*more),
             )
 
-    def stats(self, asked: Annotated[shapes.StatsAsked, Query()]) -> Response:
+    def stats(self, asked: Annotated[questions.StatsAsked, Query()]) -> Response:
         """Count what came in, of the last 24 h unless `since` says otherwise, and how long it took."""
         since, until = span_of(asked, now=time.time())
         wanted = views.Filter(source=asked.source, type=asked.type, account=asked.account)

@@ -17,12 +17,12 @@ from ledger.replays import Found
 from ledger.selection import select_deliveries
 from ledger.store import Ledger
 from ledger.tokens import Scope
-from receivers.api import shapes
+from receivers.api import questions, replies
 from receivers.api.access import by, needs
 from receivers.api.names import Names
 from receivers.api.problems import Refused, declared, summary_of
 
-Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
+Number = Annotated[int, Path(ge=1, le=questions.MAX_ID)]
 
 
 class Doing:
@@ -36,13 +36,13 @@ class Doing:
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
         for path, endpoint, shape, scope, more in (
-            ("/deliveries/selection", self.select, shapes.Selection, Scope.READ, (404,)),
-            ("/events/selection", self.select_events, shapes.Selection, Scope.READ, (404, 409)),
-            ("/retries", self.retry, shapes.Retried, Scope.REPLAY, (404, 409)),
-            ("/dismissals", self.dismiss, shapes.Dismissed, Scope.REPLAY, (404, 409)),
-            ("/replays/preview", self.preview_replay, shapes.ReplayPreview, Scope.READ, (404, 409)),
-            ("/replays", self.start_replay, shapes.Replay, Scope.REPLAY, (404, 409)),
-            ("/replays/{replay}/advance", self.advance, shapes.Step, Scope.REPLAY, (404,)),
+            ("/deliveries/selection", self.select, replies.Selection, Scope.READ, (404,)),
+            ("/events/selection", self.select_events, replies.Selection, Scope.READ, (404, 409)),
+            ("/retries", self.retry, replies.Retried, Scope.REPLAY, (404, 409)),
+            ("/dismissals", self.dismiss, replies.Dismissed, Scope.REPLAY, (404, 409)),
+            ("/replays/preview", self.preview_replay, replies.ReplayPreview, Scope.READ, (404, 409)),
+            ("/replays", self.start_replay, replies.Replay, Scope.REPLAY, (404, 409)),
+            ("/replays/{replay}/advance", self.advance, replies.Step, Scope.REPLAY, (404,)),
         ):
             answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
             router.add_api_route(
@@ -55,7 +55,7 @@ class Doing:
                 responses=answers | declared(400, 408, 413, *more),
             )
 
-    def select(self, asked: shapes.SelectionAsked) -> Response:
+    def select(self, asked: questions.SelectionAsked) -> Response:
         """Say which deliveries a filter means, for a retry or a dismissal, and how much money that is about."""
         with self._ledger.read() as db:
             wanted = asked.filter(state=asked.state, limit=asked.limit)
@@ -63,7 +63,7 @@ class Doing:
             found = select_deliveries(db, wanted)
             return JSONResponse({"preview": preview.of_deliveries(db, found), "ids": found.deliveries})
 
-    def select_events(self, asked: shapes.ChoiceAsked) -> Response:
+    def select_events(self, asked: questions.ChoiceAsked) -> Response:
         """Say which events a filter means, and how much money that is about."""
         with self._ledger.read() as db:
             choice = asked.choice()
@@ -71,13 +71,13 @@ class Doing:
             found = choice.find_events(db)
             return JSONResponse({"preview": preview.of_events(db, found), "ids": found.ids})
 
-    def retry(self, asked: shapes.RetryAsked, request: Request) -> Response:
+    def retry(self, asked: questions.RetryAsked, request: Request) -> Response:
         """Run failed or dead deliveries again now, and send their dead effects again."""
         with self._ledger.write() as db:
             done = actions.retry(db, asked.names, by=by(request, asked.reason), states=asked.states, now=time.time())
         return JSONResponse({"deliveries": done.deliveries, "effects": done.effects})
 
-    def dismiss(self, asked: shapes.DismissAsked, request: Request) -> Response:
+    def dismiss(self, asked: questions.DismissAsked, request: Request) -> Response:
         """Call deliveries off: they count as done."""
         with self._ledger.write() as db:
             done = actions.dismiss(
@@ -85,12 +85,12 @@ class Doing:
             )
         return JSONResponse({"deliveries": done})
 
-    def preview_replay(self, asked: shapes.ChoiceAsked) -> Response:
+    def preview_replay(self, asked: questions.ChoiceAsked) -> Response:
         """Say what a replay would do, and to how much money."""
         with self._ledger.read() as db:
             return JSONResponse(preview.of_replay(db, self._find(db, asked.choice())))
 
-    def start_replay(self, asked: shapes.ReplayAsked, request: Request) -> Response:
+    def start_replay(self, asked: questions.ReplayAsked, request: Request) -> Response:
         """Write a replay down. Nothing runs until it is advanced."""
         choice = asked.choice.choice()
         with self._ledger.read() as db:
@@ -108,7 +108,7 @@ class Doing:
         self._known.check_source(db, choice.wanted)
         return choice.find(db, self._handlers)
 
-    def advance(self, replay: Number, asked: shapes.StepAsked, request: Request) -> Response:
+    def advance(self, replay: Number, asked: questions.StepAsked, request: Request) -> Response:
         """Set the next items of a replay going; whoever asks decides how fast."""
         try:
             with self._ledger.write() as db:

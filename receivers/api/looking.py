@@ -16,7 +16,7 @@ from ledger.store import Ledger
 from ledger.tokens import Scope
 from ledger.views import Filter, Page, Position, View
 from ledger.views.events import FEW
-from receivers.api import shapes
+from receivers.api import questions, replies
 from receivers.api.access import bearer_of, needs
 from receivers.api.names import Names
 from receivers.api.problems import Refused, declared, summary_of
@@ -26,7 +26,7 @@ from receivers.api.problems import Refused, declared, summary_of
 OVER = (None, DeliveryState.DONE, DeliveryState.DISMISSED)
 
 Address = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
-Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
+Number = Annotated[int, Path(ge=1, le=questions.MAX_ID)]
 
 RAW: dict[int | str, dict[str, Any]] = {
     200: {"description": "The exact bytes that were signed", "content": {"application/octet-stream": {}}}
@@ -44,16 +44,16 @@ class Looking:
         """Add the endpoints."""
         read, payload = [needs(Scope.READ)], [needs(Scope.PAYLOAD)]
         for path, endpoint, shape, dependencies, more in (
-            ("/events", self.events, shapes.EventPage, read, (404,)),
-            ("/events/{event}", self.event, shapes.Event, read, (404, 409)),
+            ("/events", self.events, replies.EventPage, read, (404,)),
+            ("/events/{event}", self.event, replies.Event, read, (404, 409)),
             ("/events/{event}/raw", self.raw, None, payload, (404, 409, 410)),
-            ("/deliveries", self.deliveries, shapes.DeliveryPage, read, (404,)),
-            ("/requests", self.requests, shapes.RequestPage, read, (404,)),
-            ("/replays", self.replays, shapes.Replays, read, (404,)),
-            ("/replays/{replay}", self.replay, shapes.Replay, read, (404,)),
-            ("/following/newest", self.newest, shapes.Newest, read, (404,)),
-            ("/following/ids", self.ids_after, shapes.Following, read, (404,)),
-            ("/following/events", self.events_of, shapes.Events, read, (404,)),
+            ("/deliveries", self.deliveries, replies.DeliveryPage, read, (404,)),
+            ("/requests", self.requests, replies.RequestPage, read, (404,)),
+            ("/replays", self.replays, replies.Replays, read, (404,)),
+            ("/replays/{replay}", self.replay, replies.Replay, read, (404,)),
+            ("/following/newest", self.newest, replies.Newest, read, (404,)),
+            ("/following/ids", self.ids_after, replies.Following, read, (404,)),
+            ("/following/events", self.events_of, replies.Events, read, (404,)),
         ):
             answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}} if shape else RAW
             router.add_api_route(
@@ -67,7 +67,7 @@ class Looking:
                 responses=answers | declared(*more),
             )
 
-    def events(self, asked: Annotated[shapes.EventsAsked, Query()]) -> Response:
+    def events(self, asked: Annotated[questions.EventsAsked, Query()]) -> Response:
         """List events, newest first: of the last 24 h unless `since` says otherwise, but for what needs somebody."""
         wanted = asked.filter(
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
@@ -77,7 +77,7 @@ class Looking:
             "events", views.page_of_events, wanted, asked.before, views.position_of_event, bounded=bounded
         )
 
-    def deliveries(self, asked: Annotated[shapes.DeliveriesAsked, Query()]) -> Response:
+    def deliveries(self, asked: Annotated[questions.DeliveriesAsked, Query()]) -> Response:
         """List deliveries, newest events first: of the last 24 h unless `since` says otherwise, but for unfinished."""
         wanted = asked.filter(
             state=asked.state, account=asked.account, external_id=asked.external_id, limit=asked.limit
@@ -86,7 +86,7 @@ class Looking:
         find = views.position_of_delivery
         return self._page("deliveries", views.page_of_deliveries, wanted, asked.before, find, bounded=bounded)
 
-    def requests(self, asked: Annotated[shapes.RequestsAsked, Query()], request: Request) -> Response:
+    def requests(self, asked: Annotated[questions.RequestsAsked, Query()], request: Request) -> Response:
         """List rejected requests, newest first; their headers only with the scope `payload`."""
         find = views.position_of_request
 
@@ -118,7 +118,7 @@ class Looking:
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
         return Response(body, headers=headers, media_type="application/octet-stream")
 
-    def replays(self, asked: Annotated[shapes.ReplaysAsked, Query()]) -> Response:
+    def replays(self, asked: Annotated[questions.ReplaysAsked, Query()]) -> Response:
         """List replays, newest first."""
         with self._ledger.read() as db:
             found = replays.list_replays(db, limit=asked.limit + 1, before=asked.before)
@@ -133,20 +133,20 @@ class Looking:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no replay {replay}.")
         return JSONResponse(view)
 
-    def newest(self, asked: Annotated[shapes.NewestAsked, Query()]) -> Response:
+    def newest(self, asked: Annotated[questions.NewestAsked, Query()]) -> Response:
         """Give the id of the newest event, or of the newest one that came in before a time."""
         with self._ledger.read() as db:
             return JSONResponse({"id": following.newest(db, before=asked.before_s)})
 
-    def ids_after(self, asked: Annotated[shapes.FollowingAsked, Query()]) -> Response:
+    def ids_after(self, asked: Annotated[questions.FollowingAsked, Query()]) -> Response:
         """Give the ids of the events after one, oldest first. Late ones may appear below what was seen: look back."""
         with self._ledger.read() as db:
             return JSONResponse({"ids": following.ids_after(db, asked.after, limit=asked.limit)})
 
-    def events_of(self, asked: Annotated[shapes.IdsAsked, Query()]) -> Response:
+    def events_of(self, asked: Annotated[questions.IdsAsked, Query()]) -> Response:
         """Give several events by their ids, oldest first."""
         with self._ledger.read() as db:
-            return JSONResponse({"events": following.events_of(db, asked.id)})
+            return JSONResponse({"events": following.events_of(db, asked.id, source=asked.source)})
 
     def _page(
         self,

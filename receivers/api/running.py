@@ -14,14 +14,14 @@ from ledger.prune import Ages, Pruned
 from ledger.schedule import DAY_S
 from ledger.store import Ledger
 from ledger.tokens import NameTaken, Scope
-from receivers.api import shapes
+from receivers.api import questions, replies
 from receivers.api.access import by, needs
 from receivers.api.problems import Refused, declared, summary_of
 
 PRUNE_S = 10.0
 # A request; whoever asks may ask again.
 
-Number = Annotated[int, Path(ge=1, le=shapes.MAX_ID)]
+Number = Annotated[int, Path(ge=1, le=questions.MAX_ID)]
 
 
 class Running:
@@ -35,11 +35,11 @@ class Running:
         """Add the endpoints."""
         sent = (400, 404, 408, 413)
         for method, path, endpoint, status, shape, more in (
-            ("GET", "/tokens", self.list, 200, shapes.Tokens, (404,)),
-            ("POST", "/tokens", self.make, 201, shapes.NewToken, (*sent, 409)),
-            ("DELETE", "/tokens/{token}", self.revoke, 200, shapes.Token, (404,)),
-            ("GET", "/audit", self.audit, 200, shapes.AuditPage, (404,)),
-            ("POST", "/prunings", self.prune, 200, shapes.PrunedAnswer, (*sent, 409)),
+            ("GET", "/tokens", self.list, 200, replies.Tokens, (404,)),
+            ("POST", "/tokens", self.make, 201, replies.NewToken, (*sent, 409)),
+            ("DELETE", "/tokens/{token}", self.revoke, 200, replies.Token, (404,)),
+            ("GET", "/audit", self.audit, 200, replies.AuditPage, (404,)),
+            ("POST", "/prunings", self.prune, 200, replies.PrunedAnswer, (*sent, 409)),
         ):
             answers: dict[int | str, dict[str, Any]] = {status: {"model": shape}}
             router.add_api_route(
@@ -58,7 +58,7 @@ class Running:
         with self._ledger.read() as db:
             return JSONResponse({"tokens": tokens.list_tokens(db, now=time.time())})
 
-    def make(self, asked: shapes.TokenAsked, request: Request) -> Response:
+    def make(self, asked: questions.TokenAsked, request: Request) -> Response:
         """Make a token. It is shown in this answer and never again."""
         now = time.time()
         expires_at = None if asked.expires_in_s is None else now + asked.expires_in_s
@@ -79,14 +79,14 @@ class Running:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no token {token}.")
         return JSONResponse(view)
 
-    def audit(self, asked: Annotated[shapes.AuditAsked, Query()]) -> Response:
+    def audit(self, asked: Annotated[questions.AuditAsked, Query()]) -> Response:
         """List who changed what, newest first."""
         with self._ledger.read() as db:
             found = audit.list_audit(db, limit=asked.limit + 1, before=asked.before)
         shown = found[: asked.limit]
         return JSONResponse({"entries": shown, "next": shown[-1]["id"] if len(found) > len(shown) else None})
 
-    def prune(self, asked: shapes.PruneAsked, request: Request) -> Response:
+    def prune(self, asked: questions.PruneAsked, request: Request) -> Response:
         """Let old events go, for ten seconds at most; or only say what would go."""
         ages = self._ages(asked)
         if asked.dry_run:
@@ -100,7 +100,7 @@ class Running:
             timer.cancel()
         return _pruned(done, interrupted=stopping.is_set())
 
-    def _ages(self, asked: shapes.PruneAsked) -> Ages:
+    def _ages(self, asked: questions.PruneAsked) -> Ages:
         kept = self._settings
         payload_days = kept.hookline_keep_payload_days if asked.payload_after_days is None else asked.payload_after_days
         identity_days = asked.identity_after_days or kept.hookline_keep_identity_days

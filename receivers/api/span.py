@@ -3,14 +3,14 @@
 from http import HTTPStatus
 
 from ledger.schedule import DAY_S
-from receivers.api import shapes
+from receivers.api import questions
 from receivers.api.problems import Refused
 
 MAX_SPAN_DAYS = 73_000
 # What is counted is told for each part of the time, so a span has an end.
 
 
-def span_of(asked: shapes.Span, *, now: float) -> tuple[float, float]:
+def span_of(asked: questions.Span, *, now: float) -> tuple[float, float]:
     """Give its begin and end (Unix seconds): the 24 h until `now`, unless others are asked for.
 
     Raises:

@@ -156,6 +156,7 @@ def test_a_digest_is_shown_and_changes_nothing(shell: Shell, ledger: Ledger) -> 
     [message] = shell.objects("alerts", "digest", "--date", "2026-11-01")
     assert (message["day"], message["channel"]) == ("2026-11-01", "#finance")
     assert message["text"].startswith("Sunday, 1 November 2026 in figures")
+    assert "Hookline event" not in json.dumps(message)  # there is none before somebody enters it
     assert "└─ shown, not posted\n" in shell.run("alerts", "digest").stdout
     assert shell.run("alerts", "digest", "--date", "9999-01-01").returncode == 2
     assert rows(ledger) == before

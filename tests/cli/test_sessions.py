@@ -1,5 +1,9 @@
-"""The sessions that docs/cli.md shows are real: each is replayed on a terminal of 80 columns, letter by letter."""
+"""The sessions that docs/cli.md shows are real: each is replayed on a terminal of 80 columns, letter by letter.
 
+`HOOKLINE_WRITE_GOLDEN=1` writes them anew: `make docs` then brings them into the page.
+"""
+
+import os
 import re
 import shlex
 from pathlib import Path
@@ -49,5 +53,9 @@ def test_what_the_manual_shows_is_what_people_see(
     request: pytest.FixtureRequest, shell: Shell, name: str, its_ledger: str
 ) -> None:
     request.getfixturevalue(its_ledger)
-    session = (SESSIONS / f"{name}.txt").read_text()
-    assert replay(shell.having(STRIPE_WEBHOOK_SECRET="whsec_of_nobody_at_all"), session) == session
+    path = SESSIONS / f"{name}.txt"
+    session = path.read_text()
+    shown = replay(shell.having(STRIPE_WEBHOOK_SECRET="whsec_of_nobody_at_all"), session)
+    if os.environ.get("HOOKLINE_WRITE_GOLDEN"):
+        path.write_text(shown)
+    assert shown == path.read_text()

@@ -98,10 +98,11 @@ def test_the_vendors_own_sdks_take_what_is_sent(shell: Shell, stand_in: StandIn,
     assert headers["user-agent"] == "hookline-trigger"
 
 
-def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
+def test_overrides_additions_and_removals_are_sent(shell: Shell, stand_in: StandIn) -> None:
     words = ("--override", "data.object.amount=500", "--override", "data.object.currency=jpy")
     added = ("--add", "data.object.metadata.order=6735")
-    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words, *added)
+    gone = ("--remove", "data.object.customer", "--remove", "data.object.last_payment_error.code")
+    (answer,) = shell.objects("trigger", "stripe", "payment_intent.payment_failed", *words, *added, *gone)
     assert answer == {
         "source": "stripe",
         "type": "payment_intent.payment_failed",
@@ -112,6 +113,8 @@ def test_overrides_are_sent(shell: Shell, stand_in: StandIn) -> None:
     sent: dict[str, Any] = json.loads(stand_in.verified[0][2])
     assert (sent["data"]["object"]["amount"], sent["data"]["object"]["currency"]) == (500, "jpy")
     assert sent["data"]["object"]["metadata"]["order"] == 6735
+    assert "customer" not in sent["data"]["object"]
+    assert "code" not in sent["data"]["object"]["last_payment_error"]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,8 @@ def test_a_source_or_an_override_that_cannot_be_is_wrong_usage(bare_shell: Shell
     assert said.endswith("--add data.object.amuont=1 puts it there")
     said = bare_shell.refused("trigger", "stripe", "refund.created", "--add", "data.amounts.0=1")
     assert said == "data.amounts.0: there is no 'amounts' in this sample"
+    said = bare_shell.refused("trigger", "stripe", "scenario:dispute-lost", "--remove", "data.object.amuont")
+    assert said == "data.object.amuont: there is no such key in this sample"
 
 
 def stories(stand_in: StandIn) -> list[dict[str, Any]]:

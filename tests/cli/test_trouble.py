@@ -187,9 +187,3 @@ def test_help_teaches_by_examples_that_stay_lines(bare_shell: Shell) -> None:
         lines = [line.rstrip() + " \n" for line in shown.stdout.splitlines()]
         assert max(len(line) for line in lines) <= 80 + len(" \n")
         assert all(any(example.strip() in line for line in lines) for example in examples)
-
-
-def test_hookline_alone_shows_its_help(bare_shell: Shell) -> None:
-    with bare_shell.start(stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        shown, _ = process.communicate(timeout=60)
-    assert "hookline dev" in shown

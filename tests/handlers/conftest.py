@@ -23,8 +23,8 @@ def router() -> Router:
 
 @pytest.fixture(scope="session", params=[SQLITE, POSTGRESQL])
 def engine(request: pytest.FixtureRequest, router: Router) -> Iterator[Engine]:  # noqa: ARG001  # imports the tables
-    ledger.indexes.add_partial_indexes()
-    handlers.payments.indexes.add_partial_indexes()
+    ledger.indexes.add_indexes()
+    handlers.payments.indexes.add_indexes()
     if request.param == SQLITE:
         engine = create_engine("sqlite://", poolclass=StaticPool)
         metadata.create_all(engine)

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -24,8 +24,8 @@ from tests.ledger.making import migrate, settings_for
 
 SEVERAL = 3
 
-ledger.indexes.add_partial_indexes()
-handlers.payments.indexes.add_partial_indexes()
+ledger.indexes.add_indexes()
+handlers.payments.indexes.add_indexes()
 
 
 @pytest.fixture
@@ -50,9 +50,15 @@ def test_each_migration_is_in_a_file_that_begins_with_its_revision_and_the_last_
     assert max(known_revisions()) == script.get_current_head()
 
 
+def _is_of(engine: Engine) -> Callable[..., bool]:
+    """Leave out what only the other database has."""
+    return lambda item, *_: getattr(item, "info", {}).get("only", engine.dialect.name) == engine.dialect.name
+
+
 def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) -> None:
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": True, "include_object": _is_of(engine)}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
 
 
@@ -67,6 +73,7 @@ def test_the_migrations_make_every_partial_index(engine: Engine) -> None:
         (index.name, index.dialect_options[engine.dialect.name]["where"] is not None)
         for table in metadata.tables.values()
         for index in table.indexes
+        if index.info.get("only", engine.dialect.name) == engine.dialect.name
     }
     assert made == described
 

@@ -1,6 +1,7 @@
 """The commands against a service elsewhere show and do the same as beside its ledger."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from cli.remote.looking import PAGE
+from cli.remote.looking import OWN, PAGE
 from config.database import make_engine
 from config.settings import load_settings
 from handlers.payments.tables import objects
@@ -18,7 +19,8 @@ from ledger import tokens
 from ledger.audit import By
 from ledger.schedule import DAY_S
 from ledger.store import Ledger
-from ledger.tables import deliveries, effects, events
+from ledger.tables import deliveries, effects, events, replays
+from ledger.tables import tokens as tokens_table
 from tests.cli.dev.waiting import wait_until
 from tests.cli.laptop import SECRET, serving
 from tests.cli.shell import Shell
@@ -66,6 +68,8 @@ def _enter_payments(ledger: Ledger) -> None:
         db.execute(delete(deliveries).where(deliveries.c.event_id > OURS))
         db.execute(delete(events).where(events.c.id > OURS))
         row = dict(db.execute(select(objects).limit(1)).mappings().one())
+        again = {"created_at": 1.0, "who": "ana", "chosen": "{}", "states": "[]", "again": False, "items": 1}
+        db.execute(insert(replays), [again | {"cursor": 1}] * (PAGE + 5))
         many = [{**row, "id": f"in_{number:03}", "kind": "invoice", "state": "paid"} for number in range(PAGE + 5)]
         db.execute(insert(objects), many)
 
@@ -108,7 +112,7 @@ def _token(its_ledger: Ledger, *scopes: str) -> str:
         "events get evt_done --raw",
         "deliveries list --state dead",
         "requests list",
-        "replays list",
+        "replays list --limit 203 --json",
         "replay evt_done --dry-run",
         "retry --all --dry-run --json",
         "dismiss --type invoice.* --reason x --dry-run",
@@ -205,6 +209,31 @@ def test_the_tail_shows_what_comes_in_there(elsewhere: Shell, its_ledger: Ledger
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["external_id"] == "evt_new"
         process.terminate()
+
+
+def test_the_tail_shows_what_hookline_says_of_itself_where_that_is_asked_for(
+    elsewhere: Shell, its_ledger: Ledger
+) -> None:
+    store(its_ledger, new_event(key="alarm/1", source=OWN, type="hookline.alarm", handlers=()))
+    for source, shown in ((OWN, "alarm/1"), ("stripe", "evt_dead")):
+        with elsewhere.start("events", "tail", "--since", "1h", "--source", source, "--json") as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["external_id"] == shown
+            process.terminate()
+
+
+def test_a_replay_that_is_cut_off_says_how_to_go_on(elsewhere: Shell, its_ledger: Ledger) -> None:
+    token = _token(its_ledger, "read", "replay")
+    words = ("replay", "evt_done", "evt_dead", "--yes", "--rate", "1/s")
+    with elsewhere.having(HOOKLINE_TOKEN=token).start(*words) as process:
+        wait_until(lambda: "pending" in states(its_ledger))
+        with its_ledger.write() as db:
+            db.execute(update(tokens_table).where(tokens_table.c.public == token[4:16]).values(revoked_at=1.0))
+        _, err = process.communicate()
+    assert process.returncode == 1
+    said = re.search(r"or has expired; go on with `hookline replay --resume (\d+)`, and nothing runs twice\n$", err)
+    assert said, err
+    assert elsewhere.objects("replay", "--resume", said[1])[0]["deliveries"] == [2]
 
 
 def test_what_cannot_be_asked_there_is_said_in_a_sentence(beside: Shell, elsewhere: Shell, server: Server) -> None:

@@ -18,7 +18,7 @@ from ledger.store import Ledger
 from ledger.tables import deliveries
 from ledger.tables import tokens as tokens_table
 from receivers.api.knocks import MAX_KNOCKS
-from receivers.api.shapes import ChoiceAsked
+from receivers.api.questions import ChoiceAsked
 from tests.ledger.making import new_event, states, store
 from tests.receivers.http.api.house import API, House
 from tests.receivers.http.webhooks import webhook
