@@ -86,10 +86,10 @@ def list_payments(
       hookline payments list --customer cus_Qabc --currency eur --json
     """
     from handlers.payments import views
-    from handlers.payments.kinds import ALL_KINDS
+    from handlers.payments.names import KIND_NAMES
 
-    if kind is not None and kind not in ALL_KINDS:
-        raise typer.BadParameter(f"there is no kind {kind!r}; there is {', '.join(ALL_KINDS)}")
+    if kind is not None and kind not in KIND_NAMES:
+        raise typer.BadParameter(f"there is no kind {kind!r}; there is {', '.join(KIND_NAMES)}")
     check_window(since, until)
     wanted = views.Wanted(
         kind=kind,

@@ -37,7 +37,8 @@ class Settings(BaseModel):
     environment, and what else could be looked into takes a tenth of a second to import.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # Defaults, too: what one variable says may not go with what another one is without being said.
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True)
 
     database_url: str | None = None
     database_lock_timeout_s: float = Field(default=2, gt=0)

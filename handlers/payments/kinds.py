@@ -1,6 +1,7 @@
 """The kinds of objects that the book keeps: which events tell of them, what states they pass through, what is kept.
 
-A new kind is a `Kind` in KINDS, and a shape in `handlers.payments.kept` where it calls things by other names.
+A new kind is a `Kind` in KINDS, a name in `handlers.payments.names`, and a shape in `handlers.payments.kept` where it
+calls things by other names.
 """
 
 from collections.abc import Mapping
@@ -240,7 +241,6 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
 HEALTH = KINDS["health"]
 # What Stripe says of itself comes in thin events: each is an object of its own, in the state that its type says.
 
-ALL_KINDS = ("payment", "refund", "dispute", *KINDS)
 TYPES = tuple(type_ for kind in KINDS.values() if kind is not HEALTH for type_ in kind.types)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from handlers.payments import summary, views
-from handlers.payments.kinds import ALL_KINDS
+from handlers.payments.names import KIND_NAMES
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import questions, replies
@@ -45,8 +45,8 @@ class Book:
 
     def list(self, asked: Annotated[questions.ObjectsAsked, Query()]) -> Response:
         """List payments, refunds, disputes, payouts and what else the book keeps, as they stand, the latest first."""
-        if asked.kind is not None and asked.kind not in ALL_KINDS:
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"kind: there is {', '.join(ALL_KINDS)}.")
+        if asked.kind is not None and asked.kind not in KIND_NAMES:
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"kind: there is {', '.join(KIND_NAMES)}.")
         with self._ledger.read() as db:
             found, following = views.page_of_objects(db, asked.wanted(), limit=asked.limit)
         return JSONResponse({"objects": found, "next": None if following is None else str(following)})

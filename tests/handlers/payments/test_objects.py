@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 
 from cli.sample import SAMPLED_AT, list_samples
 from handlers.errors import GiveUp
+from handlers.payments.kinds import KINDS
+from handlers.payments.names import KIND_NAMES
 from handlers.payments.tables import disputes, history, objects, payments, refunds
 from handlers.payments.views import Position, Wanted, list_objects, page_of_objects
 from handlers.router import Router
@@ -246,3 +248,7 @@ def test_what_does_not_say_what_it_is_about_is_given_up(desk: Desk) -> None:
     with pytest.raises(GiveUp, match="real money"):
         desk.deliver({**told(1, "transfer.created", 0), "livemode": None})
     assert desk.rows(history) == []
+
+
+def test_every_kind_that_is_kept_can_be_asked_for() -> None:
+    assert set(KIND_NAMES) == {"payment", "refund", "dispute", *KINDS}
