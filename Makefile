@@ -36,7 +36,7 @@ run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 	@exec env HOOKLINE_DEV_PARENT=$$PPID $(BIN)/hookline dev
 
 test: $(TEST_READY) ## set everything up and run the tests (ARGS="-k name" for some)
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: $(TEST_READY) ## the same with the tests that are marked thorough, which take minutes more
 	@$(MAKE) --no-print-directory test ARGS='--hypothesis-profile thorough -m "thorough or not thorough" $(ARGS)'
