@@ -123,6 +123,7 @@ class Facts:
     sent: dict[str, Sent] = field(default_factory=dict)  # by external id
     rows: list[Mapping[str, Any]] = field(default_factory=list)  # of the book, in the end
     keys: list[str] = field(default_factory=list)  # of what must be told
+    maybe: list[str] = field(default_factory=list)  # patterns of the keys of what may be told
 
     @property
     def answers(self) -> list[Answer]:
@@ -137,6 +138,7 @@ def read_facts(lines: Iterable[Line]) -> Facts:
         if line["what"] == "story":
             facts.rows += line["rows"]
             facts.keys += line["keys"]
+            facts.maybe += line["maybe"]
             for name, source in line["webhooks"]:
                 facts.sent[name] = Sent(name, source, line["kind"])
         elif line["what"] != "mark":

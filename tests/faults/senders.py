@@ -123,9 +123,8 @@ class Senders:
 
     def _begin(self, story: Story, *, copies: Sequence[int] | None = None, again: bool = True) -> None:
         names = [(each.external_id, each.source) for each in story.webhooks]
-        self._record.note(
-            {"what": "story", "kind": story.kind, "webhooks": names, "rows": story.rows, "keys": story.keys}
-        )
+        told = {"rows": story.rows, "keys": story.keys, "maybe": story.maybe}
+        self._record.note({"what": "story", "kind": story.kind, "webhooks": names, **told})
         task = asyncio.create_task(self._tell(story, copies, again=again))
         self._stories.add(task)
         task.add_done_callback(self._ended)

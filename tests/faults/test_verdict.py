@@ -21,7 +21,7 @@ def _line(what: str, name: str, **more: object) -> dict[str, object]:
 
 
 def _story(kind: str, name: str, source: str, **more: object) -> dict[str, object]:
-    return {"what": "story", "kind": kind, "webhooks": [[name, source]], "rows": [], "keys": [], **more}
+    return {"what": "story", "kind": kind, "webhooks": [[name, source]], "rows": [], "keys": [], "maybe": [], **more}
 
 
 def _answer(name: str, answer: str, **more: object) -> dict[str, object]:
