@@ -15,6 +15,8 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL = $(PIP) install --quiet --require-hashes
 INSTALL_HOOKLINE = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+# Six at a time also on two cores: many of them wait. Without that variable each of them would compile all tests anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment holds absolute paths, to its interpreter and to this checkout: it is made anew
 # when either has moved.
@@ -36,10 +38,10 @@ run: $(RUN_READY) ## set everything up and run the service until Ctrl-C
 	@exec env HOOKLINE_DEV_PARENT=$$PPID $(BIN)/hookline dev
 
 test: $(TEST_READY) ## set everything up and run the tests (ARGS="-k name" for some)
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-all: $(TEST_READY) ## the same with the tests that are marked thorough, which take minutes more
-	@$(MAKE) --no-print-directory test ARGS='--hypothesis-profile thorough -m "thorough or not thorough" $(ARGS)'
+	@$(PYTEST) --hypothesis-profile thorough -m "thorough or not thorough" $(ARGS)
 
 check: $(TEST_READY) ## format, lint, types, import arrows, lock files, the manual of the commands
 	@$(BIN)/ruff format --check .

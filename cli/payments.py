@@ -166,7 +166,7 @@ def summary(
         print_json(found)
         return
     told = [each for each in found if each["by_state"] or each["by_currency"]]
-    several = len({each["account"] for each in told}) > 1
+    several = len({each.get("account") for each in told}) > 1  # a service of an older version adds them all up
     for number, each in enumerate(told):
         if number:
             print_lines([[]])

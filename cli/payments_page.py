@@ -90,7 +90,7 @@ def print_summary(found: View, *, named: bool = False) -> None:
 
     Our own account is `named` where there are others beside it; another one always is.
     """
-    whose = found["account"] or ("our own account" if named else "")
+    whose = found.get("account") or ("our own account" if named else "")
     mode = ", ".join(each for each in ("live" if found["livemode"] else "test mode", clean(whose)) if each)
     span = f"from {long_time(found['since'])} to {long_time(found['until'])}"
     print_lines([[Part(mode, "bold"), Part(f"  {span}")]])

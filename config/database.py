@@ -14,6 +14,10 @@ from config.settings import Settings
 BUSY_TIMEOUT_S = 2
 # How long a write may wait for another program's lock on the file (a backup, a shell) before it fails.
 
+NOT_HERE_ANY_MORE = ("25006", "57P01", "57P02", "57P03")
+# SQLSTATEs of PostgreSQL: read only, shutting down, crashed, starting. A connection that says so leads to a server that
+# has stopped being the one to write to. A new one may lead to the one that is.
+
 PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "temp_store=MEMORY", "case_sensitive_like=ON")
 # LIKE tells small letters from capitals in PostgreSQL; SQLite has to be asked to.
 

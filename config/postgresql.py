@@ -11,6 +11,7 @@ from psycopg.waiting import Ready
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
+from config.database import NOT_HERE_ANY_MORE
 from config.settings import Settings
 
 CONNECT_TIMEOUT_S = 2
@@ -28,10 +29,6 @@ OURS_VANISHED_AFTER = {"tcp_keepalives_idle": "30s", "tcp_keepalives_interval": 
 # So long does the server keep the locks of a worker whose host is gone; left to itself, it would be two hours.
 
 WAIT_INTERVAL_S = 0.1
-
-NOT_HERE_ANY_MORE = ("25006", "57P01", "57P02", "57P03")
-# Read only, shutting down, crashed, starting: a connection that says so leads to a server that has stopped being the
-# one to write to. A new one may lead to the one that is.
 
 T = TypeVar("T")
 

@@ -28,4 +28,4 @@ class Round(Generic[T]):
         items.append(item)
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._hand_on(self._gathered.pop(loop))
+        self._hand_on(self._gathered.pop(loop, ()))

@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
+from config.database import NOT_HERE_ANY_MORE
+
 
 class Found:
     """What a prepared statement found, read to its end, and how many rows it wrote."""
@@ -154,7 +156,8 @@ class _said_as_sqlalchemy_does:  # noqa: N801  # reads as a function; a generato
         driver = db.dialect.loaded_dbapi
         if not isinstance(error, driver.Error):
             return
-        lost = db.dialect.is_disconnect(error, db.connection.driver_connection, None)
+        elsewhere = getattr(error, "sqlstate", None) in NOT_HERE_ANY_MORE
+        lost = elsewhere or db.dialect.is_disconnect(error, db.connection.driver_connection, None)
         if lost:
             db.invalidate(error)
         raise DBAPIError.instance(

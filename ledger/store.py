@@ -149,18 +149,23 @@ def check_alive(db: Connection, error: Exception) -> None:
 
 
 def check_whole(db: Connection) -> None:
-    """Make sure that what was written in a savepoint is there; call it at its end.
+    """Make sure that what a handler wrote is there; call it at its end.
 
-    PostgreSQL takes nothing more after a statement that failed, not even the end of the savepoint.
+    PostgreSQL takes nothing more after a statement that failed. SQLite may have ended the transaction by itself, see
+    `check_alive`: what comes next would be committed statement by statement.
 
     Raises:
         WorkUndone: a statement failed, and its error was swallowed.
+        LedgerUnavailable: so was an error after which the transaction is over.
 
     """
-    if db.dialect.name == "postgresql" and not db.invalidated:
-        driver_connection: Any = db.connection.driver_connection
-        if driver_connection.info.transaction_status.name == "INERROR":
-            raise WorkUndone("a statement failed and the handler went on: PostgreSQL has undone what it wrote")
+    if db.invalidated:
+        raise LedgerUnavailable("the connection was lost")
+    driver_connection: Any = db.connection.driver_connection
+    if isinstance(driver_connection, sqlite3.Connection) and not driver_connection.in_transaction:
+        raise LedgerUnavailable("SQLite ended the transaction after an error")
+    if db.dialect.name == "postgresql" and driver_connection.info.transaction_status.name == "INERROR":
+        raise WorkUndone("a statement failed and the handler went on: PostgreSQL has undone what it wrote")
 
 
 class _Turn:
@@ -204,19 +209,30 @@ class _Turn:
         queued = Future[None]()
         # Who waits at a lock waits without end, and who polls for it is never served while others queue: so a thread
         # queues, and whoever gives up leaves the turn to it, to be given back when it comes.
-        threading.Thread(target=self._queue, args=(file, queued), name="turn", daemon=True).start()
+        try:
+            threading.Thread(target=self._queue, args=(file, queued), name="turn", daemon=True).start()
+        except RuntimeError as error:  # the system has no thread left
+            self._thread.release()
+            raise LedgerUnavailable(str(error)) from error
         try:
             queued.result(until - time.monotonic())
         except TimeoutError:
             if queued.cancel():
                 raise self._too_late() from None
+            queued.result()  # it came, or failed, in this very moment
         try:
             yield
         finally:
             self._give_back(file)
 
     def _queue(self, file: IO[bytes], queued: "Future[None]") -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (OSError, ValueError) as error:  # no lock is left, or the file was closed
+            self._thread.release()
+            if queued.set_running_or_notify_cancel():
+                queued.set_exception(LedgerUnavailable(str(error)))
+            return
         if queued.set_running_or_notify_cancel():
             queued.set_result(None)
         else:

@@ -103,7 +103,8 @@ class Gate:
             raise _Stopped(explain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, again))
         self._knocks.note(address)  # now, so that many at once do not all pass
         bearer = await to_thread.run_sync(self._check, token, limiter=self._threads)
-        if bearer is None:
+        if bearer is None:  # there is no API, and nobody is to learn of it by knocking
+            self._knocks.forgive(address)
             raise _Stopped(problem(HTTPStatus.NOT_FOUND))
         if isinstance(bearer, str):
             raise _Stopped(explain(HTTPStatus.UNAUTHORIZED, bearer, REALM))

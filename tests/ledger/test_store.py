@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from config.database import make_engine
+from ledger import claims
 from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
 from ledger.tables import events, probes
@@ -88,6 +89,17 @@ def test_a_server_that_is_not_the_one_to_write_to_any_more_is_connected_to_anew(
         before = pid(db)
     with contextlib.suppress(LedgerUnavailable), small.write() as db:
         fail(db, sqlstate)
+    with small.write() as db:
+        assert pid(db) != before
+
+
+def test_so_it_is_if_a_prepared_statement_hears_of_it(small: Ledger) -> None:
+    ids = store(small, new_event())
+    with small.write() as db:
+        before = pid(db)
+        db.exec_driver_sql("SET SESSION default_transaction_read_only = on")
+    with pytest.raises(LedgerUnavailable), small.write() as db:
+        claims.claim(db, ids, handlers=["topic.run"], token="t", now=0)
     with small.write() as db:
         assert pid(db) != before
 

@@ -131,3 +131,15 @@ def test_of_two_messages_that_want_each_others_rows_one_is_given_back_and_nobody
     assert [(row.attempts, row.failures) for row in (delivery(bench.ledger, each) for each in ids)] == [(1, 0), (1, 0)]
     with bench.ledger.read() as db:
         assert db.execute(select(probes.c.at)).scalars().all() == [2, 2]
+
+
+def test_a_lost_connection_that_the_last_handler_of_a_message_swallows_gives_the_message_back(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        if event.id == 3:
+            with contextlib.suppress(DBAPIError):
+                context.db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, *[new_event() for _ in range(3)]))
+    assert states(bench.ledger) == ["pending"] * 3
+    run_next(bench)

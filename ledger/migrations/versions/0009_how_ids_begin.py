@@ -16,7 +16,7 @@ BEGINS, CUSTOMER = "ix_events_external_id_begins", "ix_payments_customer"
 
 def upgrade() -> None:
     """Only add: the version before this one works beside it."""
-    # On a large ledger both are built before the deploy, without a lock: docs/decisions/0016.
+    # On a large ledger both are built before the deploy, without a lock: docs/operations.md says how.
     if op.get_bind().dialect.name == "postgresql":
         op.create_index(
             BEGINS,
