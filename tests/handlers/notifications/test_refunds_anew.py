@@ -23,7 +23,7 @@ MADE_AT_S = {"re_1": 0, "re_2": 90}
 
 
 def refund(of: str, at_s: int, status: str, **fields: object) -> Payload:
-    what = "failed" if status == "failed" else "created" if at_s == MADE_AT_S[of] else "updated"
+    what = "failed" if status == "failed" else "created" if status == "pending" else "updated"
     its = {"id": of, **OF_PAYMENT, "amount": 4_900, "currency": "usd", "created": SAMPLED_AT + MADE_AT_S[of]}
     return event(f"{of}_{at_s}_{status}", f"refund.{what}", at_s, **(its | fields), status=status)
 
@@ -47,6 +47,7 @@ FAILED = [
 OPEN, CLOSED = {"re_1": "open"}, {"re_1": "closed"}
 LIVES: dict[str, tuple[list[Payload], dict[str, str]]] = {
     "alone": (FAILED, OPEN),
+    "at_once": ([refund("re_1", 0, status) for status in ("pending", "succeeded", "failed")], OPEN),
     "succeeded": (both("succeeded"), CLOSED | {"re_2": "closed"}),
     "more": (both("succeeded", amount=5_000), CLOSED | {"re_2": "closed"}),
     "by_charge_only": (charged(both("succeeded")), CLOSED | {"re_2": "closed"}),
