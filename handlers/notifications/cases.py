@@ -166,7 +166,9 @@ def enter(
     if face is None:
         _save(ctx, key, {"facets": known.written()})
         return
-    news = _news(row, face, known)
+    # Told before there were cases of its kind: whoever read that knows nothing of what there is to do now.
+    is_older = row["was"] == QUIET and _is_in_slack(ctx, key)
+    news = REOPENED if is_older and face.is_open else _news(row, face, known)
     known.tell(news)
     row |= _columns(face, known) | {"event_id": event.id, "channel": _channel(ctx, row, face)}
     if news is not None:
@@ -175,7 +177,7 @@ def enter(
     if not _is_told(ctx, row, face):
         return
     _show(event, ctx, row, face, known)
-    if news is not None and row["ts"] is not None:
+    if news is not None and (row["ts"] is not None or is_older):
         _call_again(event, ctx, row, face, news)
     # What came before there was anything to tell is told now.
     for line in known.lines() if row["was"] == QUIET else fresh:
@@ -257,6 +259,7 @@ def take_row(ctx: Context, key: str) -> dict[str, Any] | None:
 
 _TAKE = select(cases).where(cases.c.key == bindparam("its_key")).with_for_update()
 _TOLD = select(effects.c.id).where(effects.c.key == bindparam("its_key"))
+_SENT = _TOLD.where(effects.c.ts.is_not(None))
 
 REOPENED, WORSE = "reopened", "worse"
 
@@ -412,6 +415,10 @@ def _is_told(ctx: Context, row: Mapping[str, Any], face: Face) -> bool:
 
 def _was_told(ctx: Context, key: str) -> bool:
     return ctx.db.execute(_TOLD, {"its_key": key}).first() is not None
+
+
+def _is_in_slack(ctx: Context, key: str) -> bool:
+    return ctx.db.execute(_SENT, {"its_key": key}).first() is not None
 
 
 def _show(event: Event, ctx: Context, row: Mapping[str, Any], face: Face, known: _Known) -> None:

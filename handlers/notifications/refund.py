@@ -1,5 +1,9 @@
 """Refunds: one message each, which changes as the refund does. One that failed is open until it is made anew.
 
+Made anew is that a later refund of the same payment, of at least as much, has succeeded at some time. What becomes of
+that one later is told of itself. It may be heard of, and come into the book, before or after the failure: whichever
+comes last closes the case.
+
 Not from `charge.refunded` or `charge.refund.updated`: they come beside the refund's own events, and say the same.
 """
 
@@ -7,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 
 from handlers.context import Context
 from handlers.notifications import cases
@@ -20,20 +24,20 @@ from handlers.payments.lifecycle import REFUND
 from handlers.payments.money import Money
 from handlers.payments.objects import Refund
 from handlers.payments.payer import paid_by
-from handlers.payments.tables import refunds
+from handlers.payments.tables import history, refunds
 from handlers.reading import Snapshot, read
 from handlers.router import handler
 from ledger import tables
 from ledger.event import Event
 
-FAILED, CANCELED = "failed", "canceled"
+SUCCEEDED, FAILED, CANCELED = "succeeded", "failed", "canceled"
 
 RULE_OF_FAILED = "failed_refund"
 
 STATES: Mapping[str, str] = {
     "pending": "on its way to the customer",
     "requires_action": "Stripe has asked the customer where to send it",
-    "succeeded": "sent to the customer",
+    SUCCEEDED: "sent to the customer",
     CANCELED: "canceled: the money stays with us",
 }
 
@@ -59,10 +63,16 @@ def refund(event: Event, ctx: Context) -> None:
     payer = cases.known_part("payer", paid_by(ctx.db, event, made.payment_intent or made.charge))
     cases.enter(event, ctx, KIND, key=key, parts=[part, *payer], lines=lines)
     if state == FAILED:
-        _heal_at_once(event, ctx, key, made, snapshot.created)
-    if state == FAILED:
+        _heal_at_once(event, ctx, key, made)
         _tell_elsewhere(event, ctx, key, made)
-    elif state != CANCELED:
+    elif state == SUCCEEDED:
+        _heal(event, ctx, made)
+
+
+def made_anew(event: Event, ctx: Context) -> None:
+    """Close what this refund makes good, now that the book has it: nobody who fails from now on overlooks it."""
+    made = read(event, Snapshot[Refund]).data.object
+    if made.status == SUCCEEDED:
         _heal(event, ctx, made)
 
 
@@ -121,8 +131,6 @@ def _tell_elsewhere(event: Event, ctx: Context, key: str, made: Refund) -> None:
 
 def _heal(event: Event, ctx: Context, made: Refund) -> None:
     """Close what failed of the same payment: it was refunded anew."""
-    if made.payment_intent is None or made.created is None:
-        return
     statement = select(tables.cases.c.key, tables.cases.c.facets).where(
         tables.OPEN,
         tables.cases.c.kind == KIND.name,
@@ -130,19 +138,39 @@ def _heal(event: Event, ctx: Context, made: Refund) -> None:
         tables.cases.c.livemode == event.livemode,
     )
     for row in ctx.db.execute(statement.order_by(tables.cases.c.key)).all():
-        failed = json.loads(row.facets)["parts"]["refund"]
-        same = failed["facts"]["payment"] == made.payment_intent and failed["facts"]["id"] != made.id
-        if same and made.created >= failed["version"][1]:
-            _close(event, ctx, row.key, by=made.id, at=made.created)
+        failed = json.loads(row.facets)["parts"]["refund"]["facts"]
+        if _makes_good(made, failed, failed_at=_failed_at(row.facets)):
+            _close(event, ctx, row.key, by=made.id, at=made.created or 0)
 
 
-def _heal_at_once(event: Event, ctx: Context, key: str, made: Refund, failed_at: int) -> None:
+def _makes_good(made: Refund, failed: Mapping[str, Any], *, failed_at: int) -> bool:
+    """Say whether a refund takes the place of one that failed; `_LATER` says it of those in the book."""
+    payment = made.payment_intent or made.charge
+    if payment is None or made.created is None or made.id == failed["id"]:
+        return False
+    same = (payment, made.currency) == (failed["payment"], failed["currency"])
+    return same and made.amount >= failed["amount"] and made.created >= failed_at
+
+
+def _failed_at(facets: str) -> int:
+    """Say when a refund failed: when that was first so, for it may be said again, and in any order."""
+    at: int = json.loads(facets)["lines"][FAILED]["at"]
+    return at
+
+
+def _heal_at_once(event: Event, ctx: Context, key: str, made: Refund) -> None:
     """Close what failed, where the refund that took its place was heard of first."""
+    row = cases.take_row(ctx, key)
+    if row is None or row["state"] != cases.OPEN:
+        return
     which = {
         "its_account": event.account or "",
         "its_mode": event.livemode,
-        "its_payment": made.payment_intent,
-        "failed_at": failed_at,
+        "its_id": made.id,
+        "its_payment": made.payment_intent or made.charge,
+        "its_amount": made.amount,
+        "its_currency": made.currency,
+        "failed_at": _failed_at(row["facets"]),
     }
     found = ctx.db.execute(_LATER, which).first()
     if found is not None:
@@ -156,14 +184,28 @@ def _close(event: Event, ctx: Context, key: str, *, by: str, at: int) -> None:
     cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
 
 
+_SUCCEEDED_ONCE = exists().where(
+    history.c.account == refunds.c.account,
+    history.c.livemode == refunds.c.livemode,
+    history.c.object_id == refunds.c.id,
+    history.c.kind == "refund",
+    history.c.rank == REFUND.rank(SUCCEEDED),
+)
 _LATER = (
     select(refunds.c.id, refunds.c.made_at)
     .where(
         refunds.c.account == bindparam("its_account"),
         refunds.c.livemode == bindparam("its_mode"),
-        refunds.c.payment_intent == bindparam("its_payment"),
+        refunds.c.id != bindparam("its_id"),
+        or_(
+            refunds.c.payment_intent == bindparam("its_payment"),
+            and_(refunds.c.payment_intent.is_(None), refunds.c.charge == bindparam("its_payment")),
+        ),
+        refunds.c.currency == bindparam("its_currency"),
+        refunds.c.amount >= bindparam("its_amount"),
         refunds.c.made_at >= bindparam("failed_at"),
-        refunds.c.status.not_in([FAILED, CANCELED]),
+        # An older version of Hookline wrote no history.
+        or_(refunds.c.status == SUCCEEDED, _SUCCEEDED_ONCE),
     )
     .order_by(refunds.c.made_at, refunds.c.id)
     .limit(1)

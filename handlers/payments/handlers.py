@@ -3,6 +3,7 @@
 from handlers.context import Context
 from handlers.errors import GiveUp
 from handlers.notifications import failed_payment, failing_subscription
+from handlers.notifications.refund import made_anew
 from handlers.payments import book
 from handlers.payments.change import Change
 from handlers.payments.keep import keep
@@ -34,8 +35,9 @@ def refunded_charge(event: Event, ctx: Context) -> None:
 
 @handler(source="stripe", types=["refund.*", "charge.refund.updated"], queue="payments")
 def refund(event: Event, ctx: Context) -> None:
-    """Keep one row a refund."""
+    """Keep one row a refund; one that failed is over once another one, that took its place, has succeeded."""
     _resolve(event, ctx, book.enter_refund(ctx.db, event))
+    made_anew(event, ctx)
 
 
 @handler(source="stripe", types=["charge.dispute.*"], queue="payments")
