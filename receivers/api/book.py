@@ -2,7 +2,7 @@
 
 import time
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import JSONResponse, Response
@@ -12,8 +12,8 @@ from handlers.payments.names import KIND_NAMES
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import questions, replies
-from receivers.api.access import needs
-from receivers.api.problems import Refused, declared, summary_of
+from receivers.api.endpoint import add_endpoint
+from receivers.api.problems import Refused
 from receivers.api.span import span_of
 
 Address = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
@@ -27,21 +27,12 @@ class Book:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
-        for path, endpoint, shape, more in (
+        for path, endpoint, shape, refusals in (
             ("/payments", self.list, replies.ObjectPage, (404,)),
             ("/payments/summary", self.summary, replies.Summaries, (404, 409)),  # before what takes any word
             ("/payments/{object}", self.get, replies.Object, (404, 409)),
         ):
-            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=["GET"],
-                summary=summary_of(endpoint),
-                dependencies=[needs(Scope.READ)],
-                response_model=None,
-                responses=answers | declared(*more),
-            )
+            add_endpoint(router, path, endpoint, scope=Scope.READ, shape=shape, refusals=refusals)
 
     def list(self, asked: Annotated[questions.ObjectsAsked, Query()]) -> Response:
         """List payments, refunds, disputes, payouts and what else the book keeps, as they stand, the latest first."""

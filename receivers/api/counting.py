@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
@@ -11,9 +11,8 @@ from ledger import views
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import questions, replies
-from receivers.api.access import needs
+from receivers.api.endpoint import add_endpoint
 from receivers.api.names import Names
-from receivers.api.problems import declared, summary_of
 from receivers.api.span import span_of
 
 
@@ -27,20 +26,11 @@ class Counting:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
-        for path, endpoint, shape, more in (
+        for path, endpoint, shape, refusals in (
             ("/stats", self.stats, replies.Stats, (404, 409)),
             ("/sources", self.sources, replies.Sources, (404,)),
         ):
-            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=["GET"],
-                summary=summary_of(endpoint),
-                dependencies=[needs(Scope.READ)],
-                response_model=None,
-                responses=answers | declared(*more),
-            )
+            add_endpoint(router, path, endpoint, scope=Scope.READ, shape=shape, refusals=refusals)
 
     def stats(self, asked: Annotated[questions.StatsAsked, Query()]) -> Response:
         """Count what came in, of the last 24 h unless `since` says otherwise, and how long it took."""

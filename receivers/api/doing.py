@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from sqlalchemy import Connection
@@ -18,9 +18,10 @@ from ledger.selection import select_deliveries
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from receivers.api import questions, replies
-from receivers.api.access import by, needs
+from receivers.api.access import by
+from receivers.api.endpoint import add_endpoint
 from receivers.api.names import Names
-from receivers.api.problems import Refused, declared, summary_of
+from receivers.api.problems import Refused
 
 Number = Annotated[int, Path(ge=1, le=questions.MAX_ID)]
 
@@ -35,7 +36,7 @@ class Doing:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
-        for path, endpoint, shape, scope, more in (
+        for path, endpoint, shape, scope, refusals in (
             ("/deliveries/selection", self.select, replies.Selection, Scope.READ, (404,)),
             ("/events/selection", self.select_events, replies.Selection, Scope.READ, (404, 409)),
             ("/retries", self.retry, replies.Retried, Scope.REPLAY, (404, 409)),
@@ -44,15 +45,8 @@ class Doing:
             ("/replays", self.start_replay, replies.Replay, Scope.REPLAY, (404, 409)),
             ("/replays/{replay}/advance", self.advance, replies.Step, Scope.REPLAY, (404,)),
         ):
-            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}}
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=["POST"],
-                summary=summary_of(endpoint),
-                dependencies=[needs(scope)],
-                response_model=None,
-                responses=answers | declared(400, 408, 413, *more),
+            add_endpoint(
+                router, path, endpoint, method="POST", scope=scope, shape=shape, refusals=(400, 408, 413, *refusals)
             )
 
     def select(self, asked: questions.SelectionAsked) -> Response:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
@@ -17,20 +17,15 @@ from ledger.tokens import Scope
 from ledger.views import Filter, Page, Position, View
 from ledger.views.events import FEW
 from receivers.api import questions, replies
-from receivers.api.access import bearer_of, needs
+from receivers.api.access import bearer_of
+from receivers.api.endpoint import add_endpoint
 from receivers.api.names import Names
-from receivers.api.problems import Refused, declared, summary_of
-
-# Endpoints are plain functions: FastAPI runs them in threads, and the event loop is free for webhooks meanwhile.
+from receivers.api.problems import Refused
 
 OVER = (None, DeliveryState.DONE, DeliveryState.DISMISSED)
 
 Address = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Number = Annotated[int, Path(ge=1, le=questions.MAX_ID)]
-
-RAW: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The exact bytes that were signed", "content": {"application/octet-stream": {}}}
-}
 
 
 class Looking:
@@ -42,8 +37,8 @@ class Looking:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
-        read, payload = [needs(Scope.READ)], [needs(Scope.PAYLOAD)]
-        for path, endpoint, shape, dependencies, more in (
+        read, payload = Scope.READ, Scope.PAYLOAD
+        for path, endpoint, shape, scope, refusals in (
             ("/events", self.events, replies.EventPage, read, (404,)),
             ("/events/{event}", self.event, replies.Event, read, (404, 409)),
             ("/events/{event}/raw", self.raw, None, payload, (404, 409, 410)),
@@ -55,17 +50,7 @@ class Looking:
             ("/following/ids", self.ids_after, replies.Following, read, (404,)),
             ("/following/events", self.events_of, replies.Events, read, (404,)),
         ):
-            answers: dict[int | str, dict[str, Any]] = {200: {"model": shape}} if shape else RAW
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=["GET"],
-                summary=summary_of(endpoint),
-                dependencies=dependencies,
-                response_model=None,
-                response_class=JSONResponse if shape else Response,
-                responses=answers | declared(*more),
-            )
+            add_endpoint(router, path, endpoint, scope=scope, shape=shape, refusals=refusals)
 
     def events(self, asked: Annotated[questions.EventsAsked, Query()]) -> Response:
         """List events, newest first: of the last 24 h unless `since` says otherwise, but for what needs somebody."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -15,8 +15,9 @@ from ledger.schedule import DAY_S
 from ledger.store import Ledger
 from ledger.tokens import NameTaken, Scope
 from receivers.api import questions, replies
-from receivers.api.access import by, needs
-from receivers.api.problems import Refused, declared, summary_of
+from receivers.api.access import by
+from receivers.api.endpoint import add_endpoint
+from receivers.api.problems import Refused
 
 PRUNE_S = 10.0
 # A request; whoever asks may ask again.
@@ -34,23 +35,22 @@ class Running:
     def add_to(self, router: APIRouter) -> None:
         """Add the endpoints."""
         sent = (400, 404, 408, 413)
-        for method, path, endpoint, status, shape, more in (
+        for method, path, endpoint, status, shape, refusals in (
             ("GET", "/tokens", self.list, 200, replies.Tokens, (404,)),
             ("POST", "/tokens", self.make, 201, replies.NewToken, (*sent, 409)),
             ("DELETE", "/tokens/{token}", self.revoke, 200, replies.Token, (404,)),
             ("GET", "/audit", self.audit, 200, replies.AuditPage, (404,)),
             ("POST", "/prunings", self.prune, 200, replies.PrunedAnswer, (*sent, 409)),
         ):
-            answers: dict[int | str, dict[str, Any]] = {status: {"model": shape}}
-            router.add_api_route(
+            add_endpoint(
+                router,
                 path,
                 endpoint,
-                methods=[method],
-                summary=summary_of(endpoint),
-                status_code=status,
-                dependencies=[needs(Scope.ADMIN)],
-                response_model=None,
-                responses=answers | declared(*more),
+                method=method,
+                status=status,
+                scope=Scope.ADMIN,
+                shape=shape,
+                refusals=refusals,
             )
 
     def list(self) -> Response:

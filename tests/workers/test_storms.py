@@ -233,15 +233,21 @@ def test_a_case_that_was_told_as_one_of_many_is_told_by_itself_when_it_gets_wors
     assert [post.text for post in slack.posts if post not in (storm, listed)] == ["given up"]
 
 
-def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_retry_tells_it_again(
-    ledger: Ledger, slack: SlackStandIn, sender: Sender
-) -> None:
+def dead_storm(ledger: Ledger) -> int:
+    """Have a storm begin of which Slack takes nothing; give the id of its message."""
     store(ledger, new_event())
     plan_many(ledger, 0, FOLD_AT, now=time.time() - 1)
     with ledger.write() as db:
         while (effect := line.claim_next(db, token="t", now=time.time())) is None:
             db.execute(update(channels).values(next_at=0))
         effects.mark_dead(db, effect, token="t", error="refused", now=time.time())
+    return effect.id
+
+
+def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_retry_tells_it_again(
+    ledger: Ledger, slack: SlackStandIn, sender: Sender
+) -> None:
+    dead_storm(ledger)
     assert states(ledger)["dead"] == FOLD_AT + 1
     with ledger.write() as db:
         db.execute(update(storms).values(last_at=0))
@@ -255,13 +261,9 @@ def test_a_storm_that_slack_never_takes_is_dead_with_all_that_it_tells_of_and_a_
 def test_what_comes_after_a_storm_has_died_is_not_lost_in_it_and_what_died_is_listed_and_told_by_a_retry(
     ledger: Ledger, slack: SlackStandIn, sender: Sender
 ) -> None:
-    store(ledger, new_event())
-    plan_many(ledger, 0, FOLD_AT, now=time.time() - 1)
+    storm = dead_storm(ledger)
     with ledger.write() as db:
-        while (effect := line.claim_next(db, token="t", now=time.time())) is None:
-            db.execute(update(channels).values(next_at=0))
-        effects.mark_dead(db, effect, token="t", error="refused", now=time.time())
-        assert {each["state"] for each in line.list_folded(db, effect.id)} == {"dead"}
+        assert {each["state"] for each in line.list_folded(db, storm)} == {"dead"}
     plan_many(ledger, FOLD_AT, 3, now=time.time() - 1)  # at once: the storm would still go on
     let_time_pass(ledger, slack)
     sender.send()
