@@ -7,13 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 from sqlalchemy import Connection
 
 from config.metrics import Metrics
 from ledger.append import Appended, Doorbells, Room, append
+from ledger.deadlines import Deadlines
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
 from ledger.store import Ledger, insert_or_ignore
@@ -42,12 +43,13 @@ HANGS_AFTER = 1.5
 log = structlog.get_logger()
 
 Outcome = Receipt | LedgerUnavailable
+Answer: TypeAlias = "asyncio.Future[Any]"
 
 
 class _Waiter(NamedTuple):
     event: NewEvent | None  # None: only asks whether a commit is possible
     size: int  # bytes
-    future: "asyncio.Future[Receipt | None]"
+    future: Answer
     loop: asyncio.AbstractEventLoop
 
 
@@ -71,6 +73,7 @@ class Writer:
         self._waiting_bytes = 0
         self._calls: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._will_call = False
+        self._deadlines: Deadlines | None = None
         self._writing_since = math.inf  # monotonic seconds
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.committed_at = float("-inf")  # monotonic seconds of the last commit
@@ -92,34 +95,40 @@ class Writer:
                 sender's next try is a duplicate.
 
         """
-        receipt = await self._hand_in(event, timeout_s)
-        if receipt is None:
-            raise AssertionError  # only a probe has no receipt
+        try:
+            receipt: Receipt = await self._hand_in(event, len(event.body), timeout_s)
+        except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
+            raise LedgerUnavailable("this process ends") from None
         return receipt
 
     async def probe(self, *, timeout_s: float) -> None:
         """Commit something of no importance, to see that it can be done. Raises LedgerUnavailable."""
-        await self._hand_in(None, timeout_s)
+        try:
+            await self._hand_in(None, 0, timeout_s)
+        except asyncio.CancelledError:
+            raise LedgerUnavailable("this process ends") from None
 
-    async def _hand_in(self, event: NewEvent | None, timeout_s: float) -> Receipt | None:
+    def _hand_in(self, event: NewEvent | None, size: int, timeout_s: float) -> Answer:
+        """Give what will be answered: a receipt, or none for a probe, or LedgerUnavailable."""
         loop = asyncio.get_running_loop()
-        size = len(event.body) if event else 0
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
         if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
-        waiter = _Waiter(event, size, loop.create_future(), loop)
+        answer = loop.create_future()
         self._waiting_bytes += size
-        self._waiting.append(waiter)
+        self._waiting.append(_Waiter(event, size, answer, loop))
         self._call_soon(loop)
-        patience = loop.call_later(timeout_s, _give_up, waiter.future, timeout_s)
-        try:
-            return await waiter.future
-        except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
-            raise LedgerUnavailable("this process ends") from None
-        finally:
-            patience.cancel()
+        self._deadlines_of(loop, timeout_s).mind(answer)
+        return answer
+
+    def _deadlines_of(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> Deadlines:
+        deadlines = self._deadlines
+        if deadlines is None or deadlines.loop is not loop or deadlines.timeout_s != timeout_s:
+            # Those that were there till now go on: their loop knows them.
+            deadlines = self._deadlines = Deadlines(loop, timeout_s)
+        return deadlines
 
     def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Call the thread when the loop has gone round without bringing anything more.
@@ -213,11 +222,6 @@ class Writer:
                 waiter.future.set_exception(outcome)
             else:
                 waiter.future.set_result(outcome)
-
-
-def _give_up(future: "asyncio.Future[Receipt | None]", timeout_s: float) -> None:
-    if not future.done():
-        future.set_exception(LedgerUnavailable(f"not on disk within {timeout_s:g} s"))
 
 
 def touch(db: Connection) -> None:
