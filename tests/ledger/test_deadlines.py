@@ -20,11 +20,16 @@ async def _wait(deadlines: Deadlines, come_s: float, served_s: float) -> tuple[b
     came = loop.time()
     future = loop.create_future()
     deadlines.mind(future)
-    loop.call_later(served_s, lambda: future.done() or future.set_result(None))
+    loop.call_later(served_s, _serve, future)
     with suppress(LedgerUnavailable):
         await future
         return True, loop.time() - came
     return False, loop.time() - came
+
+
+def _serve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @settings(max_examples=8, deadline=None)
