@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -35,14 +35,14 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 
 def configure_logs(*, development: bool) -> None:
     """Send the logs of this process, of its libraries too, to standard output."""
-    origin: list[Processor] = [structlog.stdlib.add_log_level, _clock_time] if development else [_Origin()]
+    origin: list[Processor] = [structlog.stdlib.add_log_level, _clock_time] if development else [Origin()]
     shared: list[Processor] = [*origin, structlog.processors.format_exc_info]
     last: list[Processor] = [clean, _console()] if development else [render_line]
     # Not through the standard library's logging, which costs more than all the rest of a line.
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=_Lines,
+        logger_factory=Lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -61,37 +61,42 @@ def _clock_time(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
-class _Origin:
-    """Says of each line which process wrote it, how loud, and when. In one step, because every webhook has a line."""
+class Origin:
+    """Says of a line which process wrote it, how loud, and when. In one step: some lines are written all the time."""
 
     def __init__(self) -> None:
         self._instance = f"{socket.gethostname()}:{os.getpid()}"  # several do the same work on several hosts
         self._second = (0, "")  # Unix seconds, and the same as text: most lines share theirs with another
 
     def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Say it."""
         event.setdefault("instance", self._instance)
         event["level"] = "error" if method == "exception" else method
+        event["timestamp"] = self._now()
+        return event
+
+    def _now(self) -> str:
         now = time.time()
         second, text = self._second
         if second != int(now):
             second, text = self._second = int(now), f"{datetime.fromtimestamp(int(now), UTC):%Y-%m-%dT%H:%M:%S}"
-        event["timestamp"] = f"{text}.{int((now - second) * 1e6):06d}Z"
-        return event
+        return f"{text}.{int((now - second) * 1e6):06d}Z"
 
 
-class _Lines:
-    """Writes lines to standard output: an event loop's once a round, all others at once.
-
-    Never raises: a full disk behind it, or nobody who reads, is no reason to refuse an event.
-    """
+class Lines:
+    """Writes lines to standard output: an event loop's once a round, all others at once."""
 
     def __init__(self, *_args: object) -> None:
         self._file = sys.stdout
         self._lock = threading.RLock()  # a signal's handler may log while a line is being written
-        write = Round(self._write).add
+        write = Round(self.write).add
         self.debug = self.info = self.warning = self.error = self.critical = self.exception = write
 
-    def _write(self, lines: Sequence[str]) -> None:
+    def write(self, lines: Iterable[str]) -> None:
+        """Write now.
+
+        Never raises: a full disk behind it, or nobody who reads, is no reason to refuse an event.
+        """
         with suppress(OSError, ValueError, RuntimeError), self._lock:
             self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from config.metrics import Metrics
+from config.refrain import Refrain
 from config.traces import Traces
 from handlers.router import Router
 from ledger.errors import LedgerUnavailable
@@ -32,6 +33,9 @@ COMMIT_TIMEOUT_S = 2.0
 
 IN_THREAD_BYTES = 256 * 1024
 # Hashing and parsing more than this would keep the event loop from everybody else.
+
+TOLD: dict[str, type[str | int]] = {"type": str, "external_id": str, "event_id": int}
+# What the log says of an event.
 
 
 class Intake:
@@ -61,6 +65,8 @@ class Intake:
         self._metrics = metrics
         self._traces = traces
         self._log = structlog.get_logger().bind(source=provider.source)
+        self._accepted = Refrain("event accepted", TOLD, source=provider.source)
+        self._duplicate = Refrain("event duplicate", TOLD, source=provider.source)
 
     async def receive(self, request: Request) -> Response:
         """Answer one request. A 2xx means: on disk, and it will be handled."""
@@ -84,12 +90,8 @@ class Intake:
                 self._log.warning("event refused", reason=str(error))
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE)
         arrival.stored(receipt)
-        self._log.info(
-            "event duplicate" if receipt.duplicate else "event accepted",
-            type=event.type,
-            external_id=event.external_id,
-            event_id=receipt.event_id,
-        )
+        tell = self._duplicate if receipt.duplicate else self._accepted
+        tell.log((event.type, event.external_id, receipt.event_id))
         answer = await self._answers.accepted(self._provider.reply, event, receipt)
         arrival.answered(receipt)
         return answer
