@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from config.metrics import make_metrics
+from config.metrics import ACK_BUCKETS_S, make_metrics, observe_all
 from config.seats import FILE_BYTES, clear_seats
 from config.settings import CHECKOUT, Settings, load_settings
 
@@ -136,3 +138,17 @@ def test_a_cleared_directory_counts_from_zero(settings: Settings) -> None:
 
     with counting(settings, 2):
         assert accepted(make_metrics(settings).registry()) == 2
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e9) | st.sampled_from([0.001, 0.005, 10.0])))
+def test_amounts_observed_together_count_as_they_would_one_by_one(amounts: list[float]) -> None:
+    together, one_by_one = (Histogram("x", "", buckets=ACK_BUCKETS_S, registry=None) for _ in range(2))
+    observe_all(together, amounts)
+    for amount in amounts:
+        one_by_one.observe(amount)
+    counts, plain = (
+        [sample for metric in each.collect() for sample in metric.samples] for each in (together, one_by_one)
+    )
+    for ours, theirs in zip(counts, plain, strict=True):
+        assert (ours.name, ours.labels) == (theirs.name, theirs.labels)
+        assert ours.value == pytest.approx(theirs.value)
