@@ -1,5 +1,6 @@
 """All benchmarks, in the order of the table."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -58,7 +59,7 @@ def measure_all(names: Sequence[str], plan: Plan) -> Iterator[Row]:
         return
     pool = ProcessPoolExecutor(SMOKE_AT_ONCE, mp_context=get_context("spawn"), initializer=end_in_order)
     try:
-        for rows in pool.map(partial(measure, plan=plan), names):
+        for rows in pool.map(partial(_measure_in_pool, plan=plan), names):
             yield from rows
     except BaseException:
         for process in active_children():
@@ -66,6 +67,13 @@ def measure_all(names: Sequence[str], plan: Plan) -> Iterator[Row]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _measure_in_pool(name: str, plan: Plan) -> list[Row]:
+    try:
+        return measure(name, plan)
+    except SystemExit:
+        os._exit(1)  # the pool's worker would take it for the end of this one, and begin the next
 
 
 def measure(name: str, plan: Plan) -> list[Row]:

@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -38,10 +38,42 @@ Sign = Callable[[bytes, str], list[str]]
 class Kind:
     """One kind of webhook: its path, its body in parts (the serial goes between them), and how it is signed."""
 
+    source: str
     path: str
     parts: tuple[bytes, ...]
     sign: Sign  # body and serial → header lines
     forge: Sign
+    name: Callable[[str], str]  # serial → the external id that its event gets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The requests of one file, in its order."""
+
+    file: Path
+    kind: Kind
+    series: str
+    count: int
+    with_forged: bool
+
+    def ids(self, count: int) -> set[str]:
+        """Give the external ids of the first so many, without those of the forged ones."""
+        return {self._id(number) for number in range(count) if not self.forges(number)}
+
+    def forged_ids(self) -> set[str]:
+        """Give the external ids that no event may have."""
+        return {self._id(number) for number in range(self.count) if self.forges(number)}
+
+    def serial(self, number: int) -> str:
+        """Give the serial of the request of this number; 0 is the first."""
+        return f"{FORGED if self.forges(number) else 'e'}{self.series}{number:010d}"
+
+    def forges(self, number: int) -> bool:
+        """Say whether the request of this number is forged."""
+        return self.with_forged and is_forged(number)
+
+    def _id(self, number: int) -> str:
+        return self.kind.name(self.serial(number))
 
 
 def is_forged(number: int) -> bool:
@@ -54,18 +86,11 @@ def count_forged(requests: int) -> int:
     return (requests + FORGED_EVERY - FORGED_AT - 1) // FORGED_EVERY
 
 
-def prepare(path: Path, kind: Kind, count: int, *, forged: bool = True) -> Path:
+def prepare(path: Path, kind: Kind, count: int, *, forged: bool = True) -> Batch:
     """Write a file of so many requests that were never sent before."""
-    series = uuid.uuid4().hex[:9]
-    write(path, _requests(kind, series, count, forged=forged))
-    return path
-
-
-def _requests(kind: Kind, series: str, count: int, *, forged: bool) -> Iterator[bytes]:
-    for number in range(count):
-        forge = forged and is_forged(number)
-        serial = f"{FORGED if forge else 'e'}{series}{number:010d}"
-        yield _request(kind, serial, forge=forge)
+    batch = Batch(file=path, kind=kind, series=uuid.uuid4().hex[:9], count=count, with_forged=forged)
+    write(path, (_request(kind, batch.serial(number), forge=batch.forges(number)) for number in range(count)))
+    return batch
 
 
 def _request(kind: Kind, serial: str, *, forge: bool) -> bytes:
@@ -100,10 +125,12 @@ def failed_payment() -> Kind:
 def _stripe(type_: str, *overrides: str) -> Kind:
     webhook = freshen(load_sample("stripe", type_), overrides, now=time.time(), random=Random())  # noqa: S311  # no secret
     return Kind(
+        source="stripe",
         path=webhook.path,
         parts=_parts(webhook.body, json.loads(webhook.body)["id"].removeprefix("evt_3")),
         sign=lambda body, _serial: [_stripe_signature(body, STRIPE_SECRET)],
         forge=lambda body, _serial: [_stripe_signature(body, "whsec_of_somebody_else")],
+        name=lambda serial: f"evt_3{serial}",
     )
 
 
@@ -121,10 +148,12 @@ def build() -> Kind:
     del payload["workflow_run"]["repository"]  # it is there a second time, as head_repository
     body = json.dumps(_slim(payload), separators=(",", ":")).encode()
     return Kind(
+        source="github",
         path="/webhooks/github",
         parts=_parts(body, "serial-serial-serial"),
         sign=lambda body, serial: _github_headers(body, GITHUB_SECRET, serial),
         forge=lambda body, serial: _github_headers(body, "github-secret-of-somebody-else", serial),
+        name=_guid,
     )
 
 
@@ -137,22 +166,27 @@ def large_push(size_bytes: int) -> Kind:
     body = json.dumps(payload, separators=(",", ":"))
     commits = ",".join([commit] * ((size_bytes - len(body)) // (len(commit) + 1)))
     return Kind(
+        source="github",
         path="/webhooks/github",
         parts=_parts(body.replace('"commits":[]', f'"commits":[{commits}]').encode(), "serial-serial-serial"),
         sign=lambda body, serial: _github_headers(body, GITHUB_SECRET, serial, event="push"),
         forge=lambda body, serial: _github_headers(body, "github-secret-of-somebody-else", serial, event="push"),
+        name=_guid,
     )
 
 
 def _github_headers(body: bytes, secret: str, serial: str, *, event: str = "workflow_run") -> list[str]:
     digest = hmac.digest(secret.encode(), body, "sha256").hex()
-    guid = uuid.UUID(sha256(serial.encode()).hexdigest()[:32])
     return [
         f"x-hub-signature-256: sha256={digest}",
         f"x-github-event: {event}",
-        f"x-github-delivery: {guid}",
+        f"x-github-delivery: {_guid(serial)}",
         "x-github-hook-id: 4711",
     ]
+
+
+def _guid(serial: str) -> str:
+    return str(uuid.UUID(sha256(serial.encode()).hexdigest()[:32]))
 
 
 def _slim(value: Any) -> Any:  # noqa: ANN401  # JSON is any of six types

@@ -95,7 +95,12 @@ def process(place: Path, name: str, command: str, environ: Mapping[str, str] | N
 
 def end_in_order() -> None:
     """Let SIGTERM end this process as Ctrl-C does, so that whatever it started is ended as well."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut off what ends the others
+    sys.exit(128 + number)
 
 
 def listens(port: int) -> bool:

@@ -114,7 +114,7 @@ def _spent_us(storm: Storm, port: int, pid: int) -> list[float]:
 
 def _worker_process(place: Path) -> Iterator[Step]:
     with directory(place, "worker") as home, hookline(home, "web") as service, counts(service) as own:
-        send_all(service.port, requests.prepare(place / "requests", requests.payment(), DRAINED, forged=False))
+        send_all(service.port, requests.prepare(place / "requests", requests.payment(), DRAINED, forged=False).file)
         service.start("worker")
         pids = [service["worker"].pid, *descendants(service["worker"].pid)]
         before = _used_s(pids)
@@ -182,7 +182,7 @@ def _receiving(parts: Parts) -> Iterator[Step]:
 
 def _request(parts: Parts) -> tuple[Headers, bytes]:
     """Take a request as uvicorn would hand it on."""
-    file = requests.prepare(parts.place / "request", requests.payment(), 1)
+    file = requests.prepare(parts.place / "request", requests.payment(), 1).file
     head, _, body = next(read(file)).partition(b"\r\n\r\n")
     lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
     return Headers([(name, value) for name, value in lines]), body
@@ -238,7 +238,7 @@ def _single(parts: Parts, room: Room) -> Callable[[], None]:
 
 def _events(parts: Parts, count: int) -> list[NewEvent]:
     """Make events as intake does."""
-    file = requests.prepare(parts.place / "events", requests.payment(), count, forged=False)
+    file = requests.prepare(parts.place / "events", requests.payment(), count, forged=False).file
     return [_event(request.partition(b"\r\n\r\n")[2]) for request in read(file)]
 
 

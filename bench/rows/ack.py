@@ -7,6 +7,7 @@ from bench import requests
 from bench.counts import Counts, counts
 from bench.load import Load, Storm, stream
 from bench.plan import Plan
+from bench.requests import Batch
 from bench.rounds import alternate
 from bench.row import Row, Wanted
 from bench.rows.ingest import EMPTY, ROUND_EVENTS, WARM_UP_S
@@ -32,22 +33,25 @@ def measure(plan: Plan) -> Iterator[Row]:
         file = place / "paced"
 
         def stream_hookline() -> float:
-            before = own.events()
-            load = _stream(service.port, rate, seconds)
-            own.check_stored(load, before=before)
+            batch, before = prepare(), own.last("events")
+            load = stream_checked(service.port)
+            own.check_stored(load, batch, after=before)
             own.settle()
             return load.p99_ms
 
-        def _stream(port: int, rate: float, seconds: float) -> Load:
-            requests.prepare(file, requests.payment(), round(rate * seconds * 1.1), forged=False)
+        def stream_empty() -> float:
+            prepare()
+            return stream_checked(empty.port).p99_ms
+
+        def prepare() -> Batch:
+            return requests.prepare(file, requests.payment(), round(rate * seconds * 1.1), forged=False)
+
+        def stream_checked(port: int) -> Load:
             load = stream(port, file, rate=rate, seconds=seconds)
             load.check(forged_refused=False)
             return load
 
-        figures = alternate(
-            {"hookline": stream_hookline, "empty": lambda: _stream(empty.port, rate, seconds).p99_ms},
-            rounds=plan.rounds,
-        )
+        figures = alternate({"hookline": stream_hookline, "empty": stream_empty}, rounds=plan.rounds)
     yield Row(
         name=NAME,
         what=f"ms until the 2xx at half of the maximum rate ({rate:,.0f}/s): p99",

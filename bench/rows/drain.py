@@ -82,7 +82,8 @@ def _busy_slack(running: ExitStack) -> SlackStandIn:
 def _drain_hookline(place: Path, service: Service, own: Counts, events: int, together: list[float]) -> float:
     """Fill the queue through our web process, then start our worker and watch it."""
     before = own.attempts()
-    load = send_all(service.port, requests.prepare(place / "requests", requests.failed_payment(), events, forged=False))
+    batch = requests.prepare(place / "requests", requests.failed_payment(), events, forged=False)
+    load = send_all(service.port, batch.file)
     load.check(forged_refused=False)
     together.append(events / max(1, int(valkey(service).hlen("hookline:payments.msgs"))))
     service.start("worker")

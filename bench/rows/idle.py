@@ -30,7 +30,7 @@ LOOK_EVERY_S = 0.0005
 def measure(plan: Plan) -> Iterator[Row]:
     """Post one event at a time, and look into the ledger until it is done."""
     with directory(plan.place, NAME) as place, hookline(place, "web", "worker", "sweeper") as service:
-        file = requests.prepare(place / "requests", requests.payment(), plan.sizes.idle_events, forged=False)
+        file = requests.prepare(place / "requests", requests.payment(), plan.sizes.idle_events, forged=False).file
         with counts(service) as own:
             took_ms = [_once(service, own, request) * 1000 for request in read(file)]
     what = f"ms from POST to handler committed, idle service, {len(took_ms)} events"

@@ -19,6 +19,7 @@ from tests.system.secrets import SECRETS
 from tests.system.service import Service
 
 NAME = "ingest"
+TAKES_S = 50
 
 AT_LEAST_EMPTY = Wanted(text="≥ 1.0", ratio_at_least=1.0)
 AT_LEAST_TUTORIAL = Wanted(text="≥ 8", ratio_at_least=8)
@@ -85,10 +86,10 @@ def _blow(storm: Storm, name: str, blow: Blow, seconds: float) -> float:
 
 def storm_hookline(storm: Storm, service: Service, own: Counts, broker: redis.Redis, seconds: float) -> Load:
     """Load our web process, check what is in the ledger and on the queue, and clear both away."""
-    before = own.events()
+    before = own.last("events")
     load = storm.blow(service.port, seconds)
     load.check(forged_refused=True)
-    own.check_stored(load, before=before)
+    own.check_stored(load, storm.batch, after=before)
     if not any(broker.scan_iter("hookline:*.msgs")):
         raise CheckFailed("no doorbell was rung")
     if unrung := own.unrung():

@@ -53,9 +53,11 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 
 def _p99_of_small(place: Path, service: Service, own: Counts, seconds: float) -> float:
-    file = requests.prepare(place / "small", requests.payment(), int(SMALL_RATE * seconds), forged=False)
-    load = stream(service.port, file, rate=SMALL_RATE, seconds=seconds)
+    batch = requests.prepare(place / "small", requests.payment(), int(SMALL_RATE * seconds), forged=False)
+    before = own.last("events")
+    load = stream(service.port, batch.file, rate=SMALL_RATE, seconds=seconds)
     load.check(forged_refused=False)
+    own.check_stored(load, batch, after=before)
     own.settle()
     return load.p99_ms
 
@@ -66,7 +68,7 @@ def _large_ones(place: Path, service: Service, kind: requests.Kind, count: int, 
 
     All of them must get in; in a smoke run, where much else goes on, one may also take too long (503).
     """
-    file = requests.prepare(place / "large", kind, count, forged=False)
+    file = requests.prepare(place / "large", kind, count, forged=False).file
     with NamedTemporaryFile("w+", dir=place) as printed:
         words = pace_command(service.port, file, rate=1.0)
         sender = subprocess.Popen(words, cwd=CHECKOUT, stdout=printed)  # noqa: S603  # our own words

@@ -1,18 +1,17 @@
 """How much memory the processes hold after many events, and with many deliveries waiting."""
 
-import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench import requests
+from bench.balance import hold_balance
 from bench.counts import Counts, counts
 from bench.errors import CheckFailed
-from bench.load import SLACK_S, pace_command, read_pace
+from bench.load import pace_command, read_pace
 from bench.plan import Plan, Sizes
+from bench.requests import Batch
 from bench.row import Row, Wanted
-from bench.rows.sustained import LOOK_EVERY_S, MAX_BACKLOG, RESUME_BACKLOG
 from bench.service import directory, hookline
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import descendants, wait_until
@@ -71,24 +70,23 @@ def _feed(place: Path, service: Service, own: Counts, events: int, *, held_up: b
     """Send so many events; wait until they are done, unless they are to wait."""
     for sent in range(0, events, PORTION):
         count = min(PORTION, events - sent)
-        file = requests.prepare(place / "requests", requests.payment(), count, forged=False)
-        _send(place, service, own, file, held_up=held_up)
+        batch = requests.prepare(place / "requests", requests.payment(), count, forged=False)
+        _send(place, service, own, batch, held_up=held_up)
     if held_up:
-        wait_until(lambda: own.last("attempts") == own.last("events"), timeout_s=PATIENCE_S)
+        service.wait_until_idle(timeout_s=PATIENCE_S)
 
 
-def _send(place: Path, service: Service, own: Counts, file: Path, *, held_up: bool) -> None:
+def _send(place: Path, service: Service, own: Counts, batch: Batch, *, held_up: bool) -> None:
+    before = own.last("events")
     with (place / "load").open("wb") as printed:
-        sender = subprocess.Popen(pace_command(service.port, file), cwd=CHECKOUT, stdout=printed)  # noqa: S603  # our own
-        while sender.poll() is None:
-            backlog = own.last("events") - own.last("attempts") if held_up else 0
-            if backlog > MAX_BACKLOG:
-                sender.send_signal(signal.SIGSTOP)
-            elif backlog < RESUME_BACKLOG:
-                sender.send_signal(signal.SIGCONT)
-            time.sleep(LOOK_EVERY_S)
-        sender.wait(SLACK_S)
-    read_pace((place / "load").read_text()).check(forged_refused=False)
+        words = pace_command(service.port, batch.file)
+        sender = subprocess.Popen(words, cwd=CHECKOUT, stdout=printed)  # noqa: S603  # our own words
+        if held_up:
+            hold_balance(sender, own)
+        sender.wait(PATIENCE_S)
+    load = read_pace((place / "load").read_text())
+    load.check(forged_refused=False)
+    own.check_stored(load, batch, after=before)
 
 
 def _resident(service: Service) -> Resident:

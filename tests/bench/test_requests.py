@@ -50,8 +50,11 @@ def external_id(provider: Provider, secret: str, request: bytes) -> str | None:
 def test_each_request_is_an_event_of_its_own_and_one_in_a_thousand_is_forged(
     kind: requests.Kind, provider: Provider, secret: str, tmp_path: Path
 ) -> None:
-    file = requests.prepare(tmp_path / "requests", kind, COUNT)
-    ids = [external_id(provider, secret, request) for request in read(file)]
+    batch = requests.prepare(tmp_path / "requests", kind, COUNT)
+    ids = [external_id(provider, secret, request) for request in read(batch.file)]
+    assert batch.ids(COUNT) == set(ids) - {None}
+    assert batch.ids(501) == set(ids[:501]) - {None}
+    assert not batch.forged_ids() & batch.ids(COUNT)
     assert [number for number, each in enumerate(ids) if each is None] == [500, 1500]
     assert requests.count_forged(COUNT) == 2
     assert len(set(ids) - {None}) == COUNT - 2
@@ -59,14 +62,14 @@ def test_each_request_is_an_event_of_its_own_and_one_in_a_thousand_is_forged(
 
 def test_an_event_has_about_two_kilobytes(tmp_path: Path) -> None:
     for kind in (requests.payment(), requests.failed_payment(), requests.build()):
-        file = requests.prepare(tmp_path / "requests", kind, 1)
-        _, body = parsed(next(read(file)))
+        batch = requests.prepare(tmp_path / "requests", kind, 1)
+        _, body = parsed(next(read(batch.file)))
         assert 2_000 <= len(body) <= 2_700
 
 
 def test_a_large_body_is_just_under_what_github_may_send(tmp_path: Path) -> None:
     kind = requests.large_push(25_000_000)
-    [request] = read(requests.prepare(tmp_path / "requests", kind, 1))
+    [request] = read(requests.prepare(tmp_path / "requests", kind, 1).file)
     _, body = parsed(request)
     assert 24_900_000 < len(body) <= 25_000_000 < github.PROVIDERS[0].max_body_bytes
     assert external_id(github.PROVIDERS[0], GITHUB_SECRET, request) is not None
