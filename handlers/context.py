@@ -43,8 +43,8 @@ class Context:
         allowed_users: the Slack users who may press buttons; `*` is everybody.
         asks_stripe: the modes (`livemode`) in which Stripe can be asked for what an event does not say.
         again_for: the replay that does effects again which are recorded already; mostly None.
-        planned: the effects that this run planned.
-        skipped: the keys of those that it did not plan, because they are recorded already.
+        planned: the effects that this run planned, as far as they are written (`ledger.gathered`).
+        skipped: the keys of those that it did not plan, because they are recorded already; ditto.
 
     """
 
@@ -97,7 +97,7 @@ class Context:
         """Plan a message as `post` does: in the thread of another one, not before a time, one of many alike."""
         if self.again_for is not None:
             key, message = _key_again(key, self.again_for), _marked(message, self.again_for)
-        effect_id = effects.plan(
+        effects.plan(
             self.db,
             event_id=event.id,
             delivery_id=self.delivery_id,
@@ -105,11 +105,11 @@ class Context:
             channel=channel,
             message=message,
             now=self.now,
+            note=self._note,
             parent=parent,
             held_until=held_until,
             about=about,
         )
-        self._note(key, effect_id)
 
     def show(
         self,

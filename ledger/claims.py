@@ -80,7 +80,7 @@ class Outcome:
 
 _TAKEN = tuple(field.name for field in fields(Taken))
 _COLUMNS = {"attempt": "attempts"}  # where a column is called otherwise
-_EVENT = tuple(field.name for field in fields(Event))
+_EVENT = tuple(field.name for field in fields(Event) if field.init)
 # By place and not by name: a row's names cost as much as its values.
 
 # Statements are made once: to put one together takes several times as long as to run it.

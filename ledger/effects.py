@@ -8,7 +8,7 @@ changed. A channel has one message on its way at a time, and a second's rest aft
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from ledger.claims import short
 from ledger.event import EffectState
-from ledger.prepared import Prepared, insert_unless_known
+from ledger.gathered import Kind
+from ledger.prepared import as_list, insert_unless_known, prepare_with_lists
 from ledger.schedule import Schedule
 from ledger.store import Transaction, free, insert_or_ignore, run
 from ledger.tables import DUE, SENDING, cases, channels, effects, past_effects
@@ -111,8 +112,17 @@ def read_message(written: str) -> dict[str, Any]:
 LAYOUT = "layout"
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    row: Mapping[str, Any]
+    note: "Note"
+
+
+Note = Callable[[str, int | None], None]
+
+
 def plan(
-    db: Transaction | Connection,
+    db: Transaction,
     *,
     event_id: int,
     delivery_id: int,
@@ -120,16 +130,39 @@ def plan(
     channel: str,
     message: Mapping[str, Any],
     now: float,
+    note: Note,
     parent: str | None = None,
     held_until: float | None = None,
     about: About = NOTHING_SPECIAL,
-) -> int | None:
-    """Plan an effect, unless there is one under this key, or ever was. Give its id, or None."""
+) -> None:
+    """Plan an effect, unless there is one under this key, or ever was.
+
+    It is written together with others: when it is, `note` is told the key, and its id or None.
+    """
     its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel, "parent": parent}
     written = write_message(message, for_us_only=parent is not None or "user" in message)
-    values = its | _row(written, now, held_until, about)
-    result = _insert(db, values)
-    return None if result is None or _is_past(db, result, key) else result
+    db.leave(_PLANS, _Plan(its | _row(written, now, held_until, about), note))
+
+
+def _write_plans(db: Connection, plans: Sequence[_Plan]) -> None:
+    # What waits is found by its channel (`ledger.line`), so the channel must be known.
+    _NEW_CHANNEL.execute_each(db, [{"name": name} for name in dict.fromkeys(plan.row["channel"] for plan in plans)])
+    ids = _NEW.execute_each_for_one(db, [plan.row for plan in plans])
+    past = _past(db, [plan.row["key"] for plan in plans])
+    for each, effect_id in zip(plans, ids, strict=True):
+        key = each.row["key"]
+        if effect_id is not None and key in past:
+            db.execute(delete(effects).where(effects.c.id == effect_id))
+            effect_id = None  # noqa: PLW2901  # it is taken back
+        each.note(key, effect_id)
+
+
+def _past(db: Connection, keys: Sequence[str]) -> set[str]:
+    """Say which effects were done for events that were pruned since: these are not done again.
+
+    Looked up after the insert, which waits for a prune that has the key in hand at this moment.
+    """
+    return {row[0] for row in _PAST.execute(db, {"its_keys": as_list(db, keys)})}
 
 
 def show(
@@ -250,18 +283,8 @@ def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:
 
 _NEW = insert_unless_known(effects, effects.c.id)
 _NEW_CHANNEL = insert_unless_known(channels)
-_PAST = Prepared(select(past_effects.c.key).where(past_effects.c.key == bindparam("its_key")))
-
-
-def _is_past(db: Transaction | Connection, effect_id: int, key: str) -> bool:
-    """Say whether it was done for an event that was pruned since, and take back the plan to do it again.
-
-    Looked up after the insert, which waits for a prune that has the key in hand at this moment.
-    """
-    if run(db, _PAST, {"its_key": key}).first() is None:
-        return False
-    db.execute(delete(effects).where(effects.c.id == effect_id))
-    return True
+_PAST = prepare_with_lists(lambda among: select(past_effects.c.key).where(among(past_effects.c.key, "its_keys")))
+_PLANS = Kind(_write_plans, effects, channels, past_effects)
 
 
 def _remember_place(db: Transaction | Connection, effect_id: int, key: str) -> None:

@@ -1,7 +1,7 @@
 """The values of the ledger: an event, its deliveries and effects, and the states they pass through."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -112,6 +112,8 @@ class Event:
     content_type: str
     body: bytes
     traceparent: str | None = None  # of the request that brought it (W3C Trace Context)
+    readings: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # What handlers have read of the body, by what they were looking for (`handlers.reading`): it is read once.
 
     @property
     def payload(self) -> dict[str, Any]:

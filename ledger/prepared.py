@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -25,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql import ClauseElement, visitors
 
 from config.database import NOT_HERE_ANY_MORE
 
@@ -69,6 +70,7 @@ class Prepared:
         """Take a statement, or what makes it for a database (by SQLAlchemy's name) where they say it differently."""
         self._statement = statement
         self._words: dict[tuple[str, tuple[str, ...]], _Words] = {}
+        self._tables: dict[str, frozenset[Table]] = {}  # by database
 
     def execute(self, db: Connection, values: Mapping[str, Any]) -> Found:
         """Run it. An INSERT writes the columns that are named; the others get their defaults.
@@ -79,8 +81,10 @@ class Prepared:
         """
         words = self._words_for(db.dialect, tuple(values))
         driver_connection: Any = db.connection.driver_connection
-        with _said_as_sqlalchemy_does(db, words.text):
+        try:
             return Found(driver_connection.execute(words.text, words.bind(values)))
+        except db.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy_says_it(error, db, words.text) from error
 
     def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of these, which all have the same names. Raises as `execute` does."""
@@ -88,8 +92,31 @@ class Prepared:
             return
         words = self._words_for(db.dialect, tuple(rows[0]))
         driver_connection: Any = db.connection.driver_connection
-        with _said_as_sqlalchemy_does(db, words.text):
-            driver_connection.cursor().executemany(words.text, [words.bind(row) for row in rows])
+        try:
+            driver_connection.cursor().executemany(words.text, map(words.bind, rows))
+        except db.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy_says_it(error, db, words.text) from error
+
+    def execute_each_for_one(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Run it once for each of these, as `execute_each` does. Give the one value that each returned, or None."""
+        if not rows:
+            return []
+        words = self._words_for(db.dialect, tuple(rows[0]))
+        driver_connection: Any = db.connection.driver_connection
+        found = _each_in_turn if db.dialect.name == "sqlite" else _each_at_once
+        try:
+            return [row[0] if row else None for row in found(driver_connection, words.text, map(words.bind, rows))]
+        except db.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy_says_it(error, db, words.text) from error
+
+    def tables(self, dialect: Dialect) -> frozenset[Table]:
+        """Say which tables it reads or writes."""
+        tables = self._tables.get(dialect.name)
+        if tables is None:
+            parts: Any = visitors.iterate(self._statement_for(dialect))  # type: ignore[arg-type]  # it is a clause
+            tables = frozenset(each for each in parts if isinstance(each, Table))
+            self._tables[dialect.name] = tables
+        return tables
 
     def _words_for(self, dialect: Dialect, names: tuple[str, ...]) -> "_Words":
         words = self._words.get((dialect.name, names))
@@ -99,6 +126,23 @@ class Prepared:
 
     def _statement_for(self, dialect: Dialect) -> Executable:
         return self._statement if isinstance(self._statement, Executable) else self._statement(dialect.name)
+
+
+def _each_in_turn(driver_connection: Any, text: str, rows: Iterable[Any]) -> Iterator[Any]:  # noqa: ANN401  # SQLite's
+    """Read what each returned to its end: SQLite keeps a savepoint open for as long as somebody may read on."""
+    for row in rows:
+        found = driver_connection.execute(text, row).fetchall()
+        yield found[0] if found else None
+
+
+def _each_at_once(driver_connection: Any, text: str, rows: Iterable[Any]) -> Iterator[Any]:  # noqa: ANN401  # psycopg's
+    """Ask for all before the first answer is there: each would be a way there and back."""
+    cursor = driver_connection.cursor()
+    cursor.executemany(text, rows, returning=True)
+    while True:
+        yield cursor.fetchone()
+        if not cursor.nextset():
+            return
 
 
 Among = Callable[[Column[Any], str], ColumnElement[bool]]
@@ -139,47 +183,22 @@ def unless_known(dialect_name: str, table: Table, returning: tuple[Column[Any], 
     return statement.returning(*returning) if returning else statement
 
 
-class _said_as_sqlalchemy_does:  # noqa: N801  # reads as a function; a generator would take as long as the statement
-    """Makes of the driver's error what SQLAlchemy makes of it. A connection that was lost is known to be lost."""
-
-    __slots__ = ("_db", "_text")
-
-    def __init__(self, db: Connection, text: str) -> None:
-        self._db = db
-        self._text = text
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        db = self._db
-        driver = db.dialect.loaded_dbapi
-        if not isinstance(error, driver.Error):
-            return
-        elsewhere = getattr(error, "sqlstate", None) in NOT_HERE_ANY_MORE
-        lost = elsewhere or db.dialect.is_disconnect(error, db.connection.driver_connection, None)
-        if lost:
-            db.invalidate(error)
-        raise DBAPIError.instance(
-            self._text,
-            None,
-            error,
-            driver.Error,
-            hide_parameters=True,
-            connection_invalidated=lost,
-            dialect=db.dialect,
-        ) from error
+def _as_sqlalchemy_says_it(error: Any, db: Connection, text: str) -> BaseException:  # noqa: ANN401  # of either driver
+    """Make of the driver's error what SQLAlchemy makes of it. A connection that was lost is known to be lost."""
+    elsewhere = getattr(error, "sqlstate", None) in NOT_HERE_ANY_MORE
+    lost = elsewhere or db.dialect.is_disconnect(error, db.connection.driver_connection, None)
+    if lost:
+        db.invalidate(error)
+    kind = db.dialect.loaded_dbapi.Error
+    said: BaseException = DBAPIError.instance(
+        text, None, error, kind, hide_parameters=True, connection_invalidated=lost, dialect=db.dialect
+    )
+    return said
 
 
 class _Words(NamedTuple):
     text: str
-    positions: tuple[str, ...] | None  # the values' names in the order of the marks; None where marks have names
-    constants: dict[str, Any]  # values that stand in the statement itself
-
-    def bind(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # as the driver takes them
-        """Put values in their places."""
-        known = {**self.constants, **values} if self.constants else values
-        return known if self.positions is None else [known[name] for name in self.positions]
+    bind: Callable[[Mapping[str, Any]], Any]  # puts values in their places, as the driver takes them
 
 
 def _put(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> _Words:
@@ -187,4 +206,21 @@ def _put(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> _Wo
         raise TypeError(type(statement).__name__)
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
     constants = {name: bind.value for name, bind in compiled.binds.items() if name not in names and not bind.required}
-    return _Words(str(compiled), tuple(compiled.positiontup) if compiled.positional else None, constants)
+    return _Words(str(compiled), _binder(compiled.positiontup if compiled.positional else None, constants))
+
+
+def _binder(positions: Sequence[str] | None, constants: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """Make what puts values in their places. Some values (`constants`) stand in the statement itself."""
+    if positions is None:  # its marks have names
+        return (lambda values: {**constants, **values}) if constants else _as_they_are
+    if constants or len(positions) < MANY:
+        return lambda values: [values[name] if name in values else constants[name] for name in positions]
+    return itemgetter(*positions)
+
+
+MANY = 2
+# Of one name alone, itemgetter gives no tuple.
+
+
+def _as_they_are(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return values

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
+from ledger.gathered import Gathered, Kind
 from ledger.prepared import Found, Prepared, unless_known
 
 INSIST_PAUSE_S = 0.5
@@ -100,10 +101,12 @@ class Ledger:
 class Transaction:
     """A transaction as a handler gets it: it can be written in, and not ended."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_gathered")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, gathered: Gathered | None = None) -> None:
+        """Take the connection. What is left for later is left with `gathered`, or nothing is."""
         self._connection = connection
+        self._gathered = gathered
 
     @property
     def dialect(self) -> Dialect:
@@ -117,10 +120,22 @@ class Transaction:
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]: ...  # noqa: ANN401
 
     def execute(self, statement: Executable | Prepared, parameters: Any = None) -> CursorResult[Any] | Found:
-        """Execute a statement of SQLAlchemy's, or one that was prepared."""
+        """Execute a statement of SQLAlchemy's, or one that was prepared. It sees all that was left for later."""
+        db = self._connection
         if isinstance(statement, Prepared):
-            return statement.execute(self._connection, parameters)
-        return self._connection.execute(statement, parameters)
+            if self._gathered is not None:
+                self._gathered.write(db, about=statement.tables(db.dialect))
+            return statement.execute(db, parameters)
+        if self._gathered is not None:
+            self._gathered.write(db)
+        return db.execute(statement, parameters)
+
+    def leave(self, kind: Kind[T], item: T) -> None:
+        """Leave something to be written together with what is like it, before anybody could miss it."""
+        if self._gathered is None:
+            kind.write(self._connection, [item])
+        else:
+            self._gathered.add(kind, item)
 
 
 def run(db: Connection | Transaction, statement: Prepared, values: Mapping[str, Any]) -> Found:

@@ -4,7 +4,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext, suppress
 from typing import TypeGuard
 
 import structlog
@@ -18,6 +18,7 @@ from ledger import claims
 from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState
+from ledger.gathered import Gathered
 from ledger.schedule import MAX_CRASHES
 from ledger.store import Ledger, Transaction, check_alive, check_whole, savepoint
 from workers.report import Report, Span
@@ -31,8 +32,6 @@ INSIST_S = 60.0
 
 MAX_IDS = 256
 MAX_ID = 2**63 - 1
-
-Guard = Callable[[Connection], AbstractContextManager[None]]
 
 log = structlog.get_logger()
 
@@ -97,10 +96,10 @@ class Deliverer:
             # Nothing of this message was kept. Its neighbours did nothing wrong.
             blamed = self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)
             if run.current is not None and blamed is not None:
-                self._report.delivery(run.current, blamed, run.ran[blamed.delivery.id])
+                self._report.delivery(run.current, blamed, Span(run.began_at, time.time()))
             return
         self._report.message([(run.claimed[each.delivery.id], each, run.ran[each.delivery.id]) for each in outcomes])
-        if run.planned:
+        if any(each.planned for each in run.contexts):
             self._ring_effects()
 
     def _run_all(self, taken: Sequence[Taken], token: str, run: "_Run") -> list[Outcome]:
@@ -110,19 +109,20 @@ class Deliverer:
         twice for nothing.
         """
         if len(taken) > 1:
-            try:
-                return self._run_in_one(taken, token, run, guard=_unguarded)
-            except _OneFailed:
-                run.planned.clear()
-        return self._run_in_one(taken, token, run, guard=savepoint)
+            with suppress(_OneFailed):
+                return self._run_in_one(taken, token, run, apart=False)
+        return self._run_in_one(taken, token, run, apart=True)
 
-    def _run_in_one(self, taken: Sequence[Taken], token: str, run: "_Run", *, guard: Guard) -> list[Outcome]:
+    def _run_in_one(self, taken: Sequence[Taken], token: str, run: "_Run", *, apart: bool) -> list[Outcome]:
         """Run them in one transaction."""
         with self._ledger.write() as db:
             held = claims.still_held(db, token)
             claimed = self._load(db, [each for each in taken if each.id in held], token)
-            run.claimed = {each.delivery.id: each for each in claimed}
-            outcomes = [self._run_timed(db, each, run, guard) for each in claimed]
+            run.begin(claimed, apart=apart)
+            with self._watch.limit(self._handler_limit_s) as begin_anew:
+                outcomes = [self._run_timed(db, each, run, begin_anew) for each in claimed]
+            if not apart:
+                _write(db, run.gathered)
             claims.settle(db, outcomes, token=token, now=time.time())
         return outcomes
 
@@ -133,18 +133,17 @@ class Deliverer:
             claims.release(db, token, now=time.time(), ids=left)
         return claimed
 
-    def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run", guard: Guard) -> Outcome:
-        began_at = time.time()
-        run.current = claimed
-        try:
-            return self._run_one(db, claimed, run, guard)
-        finally:
-            run.ran[claimed.delivery.id] = Span(began_at, time.time())
+    def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run", begin_anew: Callable[[], None]) -> Outcome:
+        begin_anew()
+        run.current, run.began_at = claimed, time.time()
+        outcome = self._run_one(db, claimed, run)
+        run.ran[claimed.delivery.id] = Span(run.began_at, time.time())
+        return outcome
 
-    def _run_one(self, db: Connection, claimed: Claimed, run: "_Run", guard: Guard) -> Outcome:
-        now = time.time()
+    def _run_one(self, db: Connection, claimed: Claimed, run: "_Run") -> Outcome:
+        now = run.began_at
         context = Context(
-            db=Transaction(db),
+            db=Transaction(db, run.gathered),
             channels=self._channels,
             delivery_id=claimed.delivery.id,
             now=now,
@@ -155,35 +154,54 @@ class Deliverer:
         )
         handler = self._router.by_name[claimed.delivery.handler]
         try:
-            with guard(db), self._watch.limit(self._handler_limit_s):
+            with savepoint(db) if run.apart else _TOGETHER:
                 handler.run(claimed.event, context)
+                if run.apart:
+                    run.gathered.write(db)
                 check_whole(db)
         except Exception as error:  # whatever a handler does is its own failure only
             if _was_interrupted(error):
                 raise RanTooLong from error
             check_alive(db, error)
-            if guard is _unguarded:
+            if not run.apart:
                 raise _OneFailed from error
+            run.gathered.forget()
             return failed(claimed.delivery, error, now)
-        run.planned += context.planned
+        run.contexts.append(context)
         return Outcome(delivery=claimed.delivery, state=DeliveryState.DONE)
+
+
+_TOGETHER = nullcontext()
 
 
 class _OneFailed(Exception):
     """One of a message's deliveries failed, and with it the transaction of all."""
 
 
-def _unguarded(_db: Connection) -> AbstractContextManager[None]:
-    return nullcontext()
+def _write(db: Connection, gathered: Gathered) -> None:
+    """Write what a message's deliveries have left to be written together."""
+    try:
+        gathered.write(db)
+        check_whole(db)
+    except Exception as error:
+        check_alive(db, error)
+        raise _OneFailed from error
 
 
 class _Run:
     """What is known of a message's run while it goes on."""
 
     def __init__(self) -> None:
+        self.begin((), apart=True)
+
+    def begin(self, claimed: Sequence[Claimed], *, apart: bool) -> None:
+        """Begin, or begin again: what went before was undone."""
+        self.apart = apart
+        self.gathered = Gathered()
         self.current: Claimed | None = None
-        self.claimed: dict[int, Claimed] = {}  # by delivery
-        self.planned: list[int] = []
+        self.began_at = 0.0  # Unix seconds; the current one
+        self.claimed = {each.delivery.id: each for each in claimed}
+        self.contexts: list[Context] = []  # of those that succeeded
         self.ran: dict[int, Span] = {}  # by delivery
 
 

@@ -91,13 +91,28 @@ class Watch:
             self._beats.pop(token, None)
 
     @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        """Interrupt the block when it runs longer. Raises RanTooLong inside it or at its end, and never after it."""
+    def limit(self, seconds: float) -> Iterator[Callable[[], None]]:
+        """Interrupt the block when it runs longer. Raises RanTooLong inside it or at its end, and never after it.
+
+        Gives what begins the time anew, for a block that does one thing after the other: what took too long until
+        then is interrupted there at the latest.
+        """
         key = object()
         until = time.monotonic() + seconds
         limit = self._limits[key] = _Limit(threading.get_ident(), until, strike_at=until)
+
+        def begin_anew() -> None:
+            with self._striking:
+                if not limit.struck:
+                    limit.until = limit.strike_at = time.monotonic() + seconds
+                    return
+            time.sleep(INTERRUPT_POLL_S)  # here it strikes, or it got lost
+            with self._striking:
+                limit.struck = False
+                limit.until = limit.strike_at = time.monotonic() + seconds
+
         try:
-            yield
+            yield begin_anew
         finally:
             try:
                 self._finish(limit)

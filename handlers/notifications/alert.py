@@ -97,7 +97,7 @@ def harmless_facts(facts: Mapping[str, str | int | None]) -> list[tuple[str, str
 
 def is_wanted(rule: Rule, money: Money | None) -> bool:
     """Say whether a rule wants something of this amount to be told."""
-    return rule.post and (money is None or rule.wants(money.units, money.currency))
+    return rule.post and (not rule.at_least or money is None or rule.wants(money.units, money.currency))
 
 
 def about(

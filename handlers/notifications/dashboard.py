@@ -1,8 +1,7 @@
 """Addresses in Stripe's dashboard."""
 
-from urllib.parse import quote
-
 from handlers.notifications.alert import Link
+from handlers.notifications.keys import joined
 from ledger.event import Event
 
 
@@ -14,5 +13,5 @@ def stripe_link(event: Event, page: str, object_id: str) -> Link:
 def page_link(account: str | None, livemode: bool | None, page: str, object_id: str) -> Link:  # noqa: FBT001  # as it is in an event
     """Link to an object of an account and mode."""
     mode = ["test"] if livemode is False else []
-    path = "/".join(quote(part, safe="") for part in [*([account] if account else []), *mode, page, object_id])
+    path = joined([*([account] if account else []), *mode, page, object_id])
     return Link("Open in Stripe", f"https://dashboard.stripe.com/{path}")

@@ -15,6 +15,7 @@ from handlers.payments.merge import LASTING
 from handlers.payments.tables import history
 from handlers.payments.version import Version, contradict
 from ledger.event import Event
+from ledger.gathered import Kind
 from ledger.prepared import insert_unless_known
 from ledger.store import Transaction
 from ledger.views import rfc3339
@@ -25,12 +26,13 @@ GROWING = frozenset({"amount_refunded", "amount_captured", "amount_reversed", "a
 Facts = Mapping[str, Any]
 
 _NOTE = insert_unless_known(history)
+_NOTES = Kind(_NOTE.execute_each, history)
 
 
 def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: Version, facts: Facts) -> None:
     """Note what an event says of an object; saying it again changes nothing."""
-    db.execute(
-        _NOTE,
+    db.leave(
+        _NOTES,
         {
             "account": event.account or "",
             "livemode": event.livemode,

@@ -102,7 +102,7 @@ class Desk:
 
     def _insert(self, event: Event) -> None:
         row = {"dedupe_key": str(event.id), "headers": "{}", "body_sha256": "", "secret_position": 0}
-        known = {name: getattr(event, name) for name in Event.__dataclass_fields__}
+        known = {name: getattr(event, name) for name in Event.__dataclass_fields__ if name != "readings"}
         self.db.execute(insert(events).values(**known, **row))
         delivery = {"id": event.id, "event_id": event.id, "handler": "all", "queue": "default", "state": "running"}
         self.db.execute(insert(deliveries).values(**delivery, due_at=SAMPLED_AT, trigger="initial"))

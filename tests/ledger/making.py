@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL, Connection, select
 
 from config.database import make_engine
 from config.settings import Settings, load_settings
 from ledger.append import Room, append
+from ledger.effects import plan
 from ledger.event import NewDelivery, NewEvent
 from ledger.migrate import upgrade
-from ledger.store import Ledger
+from ledger.store import Ledger, Transaction
 from ledger.tables import attempts, deliveries, effects
 
 _numbers = itertools.count(1)
@@ -91,6 +92,13 @@ def outcomes(ledger: Ledger) -> list[str]:
     """Read the outcomes of all attempts, in order."""
     with ledger.read() as db:
         return list(db.execute(select(attempts.c.outcome).order_by(attempts.c.id)).scalars())
+
+
+def plan_effect(db: Connection, **its: Any) -> int | None:
+    """Plan an effect, and say at once under which id; None if there is one already."""
+    noted: dict[str, int | None] = {}
+    plan(Transaction(db), **its, note=noted.__setitem__)
+    return noted[its["key"]]
 
 
 def planned(ledger: Ledger) -> list[Any]:

@@ -15,7 +15,7 @@ from ledger.event import DeliveryState, Receipt
 from ledger.overdue import HIGH_WATER
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
-from tests.ledger.making import delivery, new_event, states, store
+from tests.ledger.making import delivery, new_event, plan_effect, states, store
 
 
 def test_an_event_gets_one_delivery_for_each_handler_that_wants_it(ledger: Ledger) -> None:
@@ -116,8 +116,8 @@ def test_no_statement_of_the_hot_path_reads_all_of_history(ledger: Ledger) -> No
         }
         for key in ("one", "two"):
             about = About(alike="refund/live", fold_at=2)
-            effects.plan(db, key=key, channel="#finance", about=about, **its)
-        effects.plan(db, key="three", channel="#engineering", **its)
+            plan_effect(db, key=key, channel="#finance", about=about, **its)
+        plan_effect(db, key="three", channel="#engineering", **its)
         effects.show(db, key="four", channel="#engineering", **its)
         effects.show(db, key="four", channel="#engineering", **(its | {"message": {"text": "new"}}))
         for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, func, insert, select, update
 
 from handlers.payments.tables import payments
-from ledger import effects, replays
+from ledger import replays
 from ledger.audit import By, list_audit
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
@@ -20,7 +20,7 @@ from ledger.store import Ledger
 from ledger.tables import attempts, cases, deliveries, events, past_effects
 from ledger.tables import effects as effects_table
 from tests.engines import ON_POSTGRESQL
-from tests.ledger.making import new_event, planned, states, store
+from tests.ledger.making import new_event, plan_effect, planned, states, store
 
 NOW = 1_800_000_000.0
 DAY_S = 86_400.0
@@ -160,8 +160,8 @@ def test_an_event_that_comes_again_after_it_was_forgotten_tells_nobody_twice(led
         delivery_id = db.execute(select(deliveries.c.id)).scalar_one()
         event_id = db.execute(select(events.c.id)).scalar_one()
         values = {"event_id": event_id, "delivery_id": delivery_id, "channel": "#finance", "message": {}, "now": NOW}
-        assert effects.plan(db, key="key-1", **values) is None
-        assert effects.plan(db, key="another", **values) is not None
+        assert plan_effect(db, key="key-1", **values) is None
+        assert plan_effect(db, key="another", **values) is not None
     assert [each.key for each in planned(ledger)] == ["another"]
 
 

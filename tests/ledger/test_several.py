@@ -14,14 +14,14 @@ from sqlalchemy import URL, func, insert, select, update
 
 from config.database import make_engine
 from config.metrics import uncounted
-from ledger import claims, effects, line, overdue
+from ledger import claims, line, overdue
 from ledger.again import retry_deliveries
 from ledger.event import Receipt
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
 from ledger.writer import Writer
 from tests.engines import ON_POSTGRESQL
-from tests.ledger.making import delivery, new_event, settings_for, states, store
+from tests.ledger.making import delivery, new_event, plan_effect, settings_for, states, store
 
 ROUNDS = 15
 KEYS = 60
@@ -109,7 +109,7 @@ def test_senders_take_one_effect_each_without_waiting_for_each_other(ledger: Led
     (one,) = store(ledger, new_event())
     with ledger.write() as db:
         for key in "ab":
-            effects.plan(
+            plan_effect(
                 db, event_id=1, delivery_id=one, key=key, channel=f"#{key}", message={"text": ""}, now=time.time()
             )
     with ledger.write() as db, another.write() as other_db:

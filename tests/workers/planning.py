@@ -11,6 +11,7 @@ from ledger.store import Ledger
 from ledger.tables import channels
 from ledger.tables import effects as effects_table
 from tests.cli.dev.waiting import wait_until
+from tests.ledger.making import plan_effect
 from tests.system.slack_stand_in import FINANCE, SlackStandIn
 from workers.send import Sender
 
@@ -26,7 +27,7 @@ def plan(ledger: Ledger, *keys: str, **values: Any) -> None:
     with ledger.write() as db:
         for key in keys:
             given: dict[str, Any] = {"channel": FINANCE, "message": message(key), "now": time.time(), **values}
-            effects.plan(db, event_id=1, delivery_id=1, key=key, **given)
+            plan_effect(db, event_id=1, delivery_id=1, key=key, **given)
 
 
 def show(ledger: Ledger, key: str, text: str, *, stays_folded: bool = False) -> None:

@@ -17,7 +17,7 @@ from ledger.overdue import HIGH_WATER, SWEEP_LIMIT
 from ledger.rejections import KEPT, prune
 from ledger.store import Ledger
 from ledger.tables import attempts, deliveries, events, requests
-from tests.ledger.making import delivery, new_event, planned, states, store
+from tests.ledger.making import delivery, new_event, plan_effect, planned, states, store
 from workers.sweep import Sweeper
 
 HANDLER = Handler(name="topic.run", source="stripe", types=("*",), queue="payments", run=lambda _event, _context: None)
@@ -289,7 +289,7 @@ def test_two_sweepers_count_one_crash(ledger: Ledger, broker: StubBroker, sweepe
 def test_an_effect_whose_worker_died_while_sending_is_ambiguous(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
     (one,) = store(ledger, new_event())
     with ledger.write() as db:
-        effects.plan(
+        plan_effect(
             db,
             event_id=1,
             delivery_id=one,
@@ -307,7 +307,7 @@ def test_an_effect_whose_worker_died_while_sending_is_ambiguous(ledger: Ledger, 
 def test_an_effect_on_which_workers_die_for_three_days_is_dead(ledger: Ledger, sweeper: Sweeper, clock: Clock) -> None:
     (one,) = store(ledger, new_event())
     with ledger.write() as db:
-        effects.plan(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
+        plan_effect(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
         assert line.claim_next(db, token="worker", now=time.time() - 3 * 86_400) is not None
     sweep_for(sweeper, clock, 31)
     (effect,) = planned(ledger)
@@ -317,7 +317,7 @@ def test_an_effect_on_which_workers_die_for_three_days_is_dead(ledger: Ledger, s
 def test_an_effect_that_waits_is_rung_for(ledger: Ledger, broker: StubBroker, sweeper: Sweeper) -> None:
     (one,) = store(ledger, new_event())
     with ledger.write() as db:
-        effects.plan(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
+        plan_effect(db, event_id=1, delivery_id=one, key="k", channel="#finance", message={"text": ""}, now=0)
     sweeper.sweep()
     assert messages(broker, EFFECTS_QUEUE) == [[]]
 
@@ -331,7 +331,7 @@ def test_a_channel_that_slack_wants_left_alone_waits_as_long_as_it_asked_whoseve
         for channel, ahead_s in (("right", 0.0), ("ahead", 1_800.0)):
             now = time.time() + ahead_s
             message = {"text": ""}
-            effects.plan(db, event_id=1, delivery_id=one, key=channel, channel=channel, message=message, now=0)
+            plan_effect(db, event_id=1, delivery_id=one, key=channel, channel=channel, message=message, now=0)
             claimed = line.claim_next(db, token=channel, now=now)
             assert claimed is not None
             assert claimed.key == channel
