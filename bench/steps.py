@@ -43,8 +43,8 @@ from ledger.append import Room, append
 from ledger.claims import Claimed, Outcome
 from ledger.event import DeliveryState, NewDelivery, NewEvent
 from ledger.store import Ledger, Transaction
-from receivers.answers import Ok
 from receivers.headers import content_type_of, kept_headers
+from receivers.ok import Ok
 from receivers.provider import Headers, Request
 from receivers.providers.stripe import PROVIDERS
 from tests.cli.dev.waiting import descendants

@@ -14,6 +14,7 @@ from handlers.commands.asker import Asker
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt, Unreadable, read_payload
 from ledger.store import Ledger
+from receivers.ok import Ok
 from receivers.provider import Reply
 
 RETRY_AFTER_S = 5
@@ -42,16 +43,6 @@ def problem(status: HTTPStatus, headers: dict[str, str] | None = None) -> Respon
     if status == HTTPStatus.REQUEST_TIMEOUT:
         extra["Connection"] = "close"  # the rest of the body may still come, and would be read as a request
     return JSONResponse(content, status.value, (headers or {}) | extra, media_type="application/problem+json")
-
-
-class Ok(Response):
-    """A 200 with JSON that is written already. Starlette's own takes as long for its headers as we to hash a body."""
-
-    def __init__(self, body: bytes) -> None:
-        self.status_code = HTTPStatus.OK.value
-        self.body = body
-        self.background = None
-        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
 
 
 class Answers:

@@ -187,9 +187,12 @@ def _secret_counts(providers: tuple[Provider, ...], secrets: Mapping[str, Source
 
 
 def _add_webhook(app: FastAPI, provider: Provider, intake: Intake) -> None:
+    async def receive(request: Request) -> Response:
+        return await intake.receive(request.scope, request.receive)
+
     app.add_api_route(
         provider.path,
-        intake.receive,
+        receive,
         methods=["POST"],
         response_model=None,
         tags=["webhooks"],

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from receivers.patience import within
 from receivers.provider import MIB, Headers, Rejected
@@ -58,17 +59,20 @@ class Share:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._budget.give_back(self.taken)
+        if self.taken:
+            self._budget.give_back(self.taken)
 
     def grow_to(self, size: int) -> None:
         """Take what a body of this size costs. Raises Rejected when the budget is used up."""
-        more = max(0, size - FREE_BYTES) - self.taken
+        if size <= FREE_BYTES:
+            return
+        more = size - FREE_BYTES - self.taken
         if not self._budget.take(more):
             raise Rejected("too_many_bodies", HTTPStatus.SERVICE_UNAVAILABLE)
         self.taken += more
 
 
-async def read_body(request: Request, headers: Headers, max_bytes: int, share: Share) -> bytes:
+async def read_body(receive: Receive, headers: Headers, max_bytes: int, share: Share) -> bytes:
     """Read the whole body.
 
     Raises:
@@ -79,7 +83,7 @@ async def read_body(request: Request, headers: Headers, max_bytes: int, share: S
     if _announced_size(headers) > max_bytes:
         raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
-        return await within(READ_TIMEOUT_S, _read_bounded(request, max_bytes, share))
+        return await within(READ_TIMEOUT_S, _read_bounded(receive, max_bytes, share))
     except TimeoutError:
         raise Rejected("body_too_slow", HTTPStatus.REQUEST_TIMEOUT) from None
     except ClientDisconnect:
@@ -93,12 +97,12 @@ def _announced_size(headers: Headers) -> int:
     return int(length) if length.isdigit() and len(length) <= MAX_LENGTH_DIGITS else 0
 
 
-async def _read_bounded(request: Request, max_bytes: int, share: Share) -> bytes:
+async def _read_bounded(receive: Receive, max_bytes: int, share: Share) -> bytes:
     chunks: list[bytes] = []
     size = 0
     more = True
     while more:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk = message.get("body", b"")
@@ -109,4 +113,4 @@ async def _read_bounded(request: Request, max_bytes: int, share: Share) -> bytes
             raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         share.grow_to(size)
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)

@@ -7,10 +7,10 @@ FastAPI finds their routes too, and shows them in the OpenAPI page; on the way i
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from starlette.types import Receive, Scope, Send
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Scope, Receive], Awaitable[Response]]
 
 
 class Front(FastAPI):
@@ -30,7 +30,7 @@ class Front(FastAPI):
         if scope["type"] == "http" and scope["method"] == "POST":
             endpoint = self._endpoints.get(scope["path"])
             if endpoint is not None:
-                response = await endpoint(Request(scope, receive, send))
+                response = await endpoint(scope, receive)
                 await response(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)

@@ -10,8 +10,8 @@ import time
 from http import HTTPStatus
 
 import structlog
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from config.metrics import Metrics
 from config.refrain import Refrain
@@ -23,7 +23,7 @@ from ledger.rejections import Rejection, RejectionLog
 from ledger.writer import Writer
 from receivers import provider as seen
 from receivers.answers import Answers, problem
-from receivers.arrival import Arrival
+from receivers.arrival import arrive
 from receivers.body import Budget, read_body
 from receivers.headers import content_type_of, kept_headers
 from receivers.provider import Handshake, Headers, Incoming, Provider, Rejected
@@ -68,16 +68,19 @@ class Intake:
         self._accepted = Refrain("event accepted", TOLD, source=provider.source)
         self._duplicate = Refrain("event duplicate", TOLD, source=provider.source)
 
-    async def receive(self, request: Request) -> Response:
+    async def receive(self, scope: Scope, receive: Receive) -> Response:
         """Answer one request. A 2xx means: on disk, and it will be handled."""
-        arrival = Arrival(self._provider.source, metrics=self._metrics, traces=self._traces)
-        headers = Headers(request.scope["headers"])
+        arrival = arrive(self._provider.source, self._metrics, self._traces)
+        headers = Headers(scope["headers"])
         body: bytes | None = None
         with self._budget.share() as share:
             try:
                 self._require_signature(headers)
-                body = await read_body(request, headers, self._provider.max_body_bytes, share)
-                event = await self._identify(headers, body)
+                body = await read_body(receive, headers, self._provider.max_body_bytes, share)
+                if len(body) > IN_THREAD_BYTES:
+                    event = await asyncio.to_thread(self._verify_and_read, headers, body)
+                else:
+                    event = self._verify_and_read(headers, body)
                 if isinstance(event, Handshake):
                     return Response(event.content, media_type=event.media_type)
                 receipt = await self._writer.append(arrival.verified(event), timeout_s=COMMIT_TIMEOUT_S)
@@ -101,11 +104,6 @@ class Intake:
             raise Rejected("source_not_configured", HTTPStatus.NOT_FOUND)
         if not headers.get(self._provider.signature_header):
             raise Rejected("signature_missing")
-
-    async def _identify(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
-        if len(body) > IN_THREAD_BYTES:
-            return await asyncio.to_thread(self._verify_and_read, headers, body)
-        return self._verify_and_read(headers, body)
 
     def _verify_and_read(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
         now = time.time()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with two bounds that it lacks, and an end that cuts nobody off.
+"""uvicorn's HTTP/1.1 with two bounds that it lacks, an end that cuts nobody off, and a short way for the usual answer.
 
 The bounds: how large a request's head may be, and how long it may take.
 Without them anybody fills the memory: httptools keeps headers without end, and trailers after a body likewise. Measured
@@ -8,13 +8,19 @@ head byte by byte, or nothing, holds a socket for ever.
 The end: uvicorn closes each connection on which no request is being answered, also one whose request is just coming in.
 Here such a connection gets a little time, and the answer to its request says that it is the last. The Procfile names
 this class (`--http`).
+
+The short way (receivers/ok.py): uvicorn takes an answer in two pieces, looks through its headers, and writes twice. For
+the same bytes that is 7 µs, more than to verify a signature.
 """
 
 import asyncio
+from functools import lru_cache
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receivers.ending import Ending
+from receivers.ok import IN_ONE_PIECE
 
 MAX_HEAD_BYTES = 64 * 1024
 # Every provider's head is under 4 KiB. What one read of the socket brings (256 KiB at most) may come on top.
@@ -62,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._is_last():
             self.cycle.keep_alive = False
+        self.scope["extensions"] = {IN_ONE_PIECE: self._send_ok}  # type: ignore[dict-item]  # one of our own
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of a body."""
@@ -80,6 +87,19 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self.loop.call_later(LAST_REQUEST_S, self._close_if_idle)
+
+    def _send_ok(self, scope: Scope, rest: bytes) -> bool:
+        """Do what the `send` of a request's cycle does, if all is as usual. Say whether it was done."""
+        cycle = self.cycle
+        if cycle.scope is not scope:  # the next request has come already
+            return False
+        if cycle.disconnected or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(_begin_ok(tuple(self.server_state.default_headers)) + rest)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _close_if_idle(self) -> None:
         if not self._is_answering() and not self._head_bytes:  # a head that has begun has its own deadline
@@ -104,3 +124,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_answering():  # else these are trailers, and an answer to their request may be under way
             self.transport.write(TOO_LARGE)
         self.transport.close()
+
+
+@lru_cache(maxsize=1)
+def _begin_ok(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Write the status and the server's own headers, which are the same for a second."""
+    return b"HTTP/1.1 200 OK\r\n" + b"".join([b"%s: %s\r\n" % header for header in headers])

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
 from anyio import CapacityLimiter, to_thread
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,7 +77,7 @@ class Gate:
             scope[BEARER] = await self._bearer(scope)
             with self._budget.share() as share:
                 # While others are worked on: it may come slowly.
-                body = await read_body(Request(scope, receive), Headers(scope["headers"]), MAX_BODY_BYTES, share)
+                body = await read_body(receive, Headers(scope["headers"]), MAX_BODY_BYTES, share)
                 async with self._room(scope):
                     await self._app(scope, _given(body, receive), send)
         except LedgerUnavailable as error:
