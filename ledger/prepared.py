@@ -59,6 +59,13 @@ class Found:
         return [dict(zip(names, row, strict=True)) for row in self._rows]
 
 
+def say(db: Connection, text: str, values: Sequence[Any]) -> Any:  # noqa: ANN401  # a cursor of either driver
+    """Give a statement to the driver itself, in its own words. Raises DBAPIError."""
+    driver_connection: Any = db.connection.driver_connection
+    with _said_as_sqlalchemy_does(db, text):
+        return driver_connection.execute(text, values)
+
+
 class Prepared:
     """A statement of SQLAlchemy's that is made once and run often.
 

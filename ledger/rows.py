@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 
+from ledger.prepared import say
+
 MAX_PARAMETERS = 30_000
 # SQLite takes 32,766 in one statement, PostgreSQL 65,535.
 
@@ -52,7 +54,7 @@ class _Shape(NamedTuple):
 
 def _insert_in_postgresql(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     text = f"{_insert_text(shape, len(rows), '%s')} RETURNING id, {', '.join(shape.giving)}"
-    return list(db.exec_driver_sql(text, tuple(chain.from_iterable(rows))).all())
+    return list(say(db, text, tuple(chain.from_iterable(rows))))
 
 
 def _insert_in_sqlite(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -61,7 +63,7 @@ def _insert_in_sqlite(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, .
     Under load it gets it back after as long as one request takes. There is one writer, and one statement gives its
     rows one id after the other (sqlite.org/autoinc.html), so the last one says them all.
     """
-    result = db.exec_driver_sql(_insert_text(shape, len(rows), "?"), tuple(chain.from_iterable(rows)))
+    result = say(db, _insert_text(shape, len(rows), "?"), tuple(chain.from_iterable(rows)))
     first = result.lastrowid - result.rowcount + 1
     if result.rowcount == len(rows):
         positions = [shape.columns.index(name) for name in shape.giving]
@@ -69,7 +71,7 @@ def _insert_in_sqlite(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, .
     if result.rowcount == 0:
         return []
     known = f"SELECT id, {', '.join(shape.giving)} FROM {shape.table} WHERE id >= ?"
-    return list(db.exec_driver_sql(known, (first,)).all())
+    return list(say(db, known, (first,)))
 
 
 @lru_cache(maxsize=1_024)

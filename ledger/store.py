@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
 from ledger.gathered import Gathered, Kind
-from ledger.prepared import Found, Prepared, unless_known
+from ledger.prepared import Found, Prepared, say, unless_known
 
 INSIST_PAUSE_S = 0.5
 
@@ -35,6 +35,8 @@ TOO_SLOW = "57014"
 # A statement that took too long. It may be the ledger's fault; of a handler's statement it is said to be the handler's,
 # which would be run for ever otherwise.
 
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+
 T = TypeVar("T")
 Columns = TypeVarTuple("Columns")
 
@@ -46,7 +48,9 @@ class Ledger:
         """Take the engine, and how long a write may wait for its turn where only one can write (SQLite), in seconds."""
         self._engine = engine
         self._reading = engine.execution_options(**READING[engine.dialect.name])
+        self._writing = engine.execution_options(write=True)
         self._turn = _Turn.beside(engine, turn_patience_s)
+        self._log = Path(f"{engine.url.database}-wal") if engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -70,10 +74,14 @@ class Ledger:
                 was kept.
 
         """
-        with _unavailable_instead(), self._turn.taken(), self._engine.connect() as connection:
-            writing = connection.execution_options(write=True)
-            with writing.begin(), _given_up_when_interrupted(writing):
-                yield writing
+        with (
+            _unavailable_instead(),
+            self._turn.taken(),
+            self._writing.connect() as connection,
+            connection.begin(),
+            _given_up_when_interrupted(connection),
+        ):
+            yield connection
 
     def insist(self, work: Callable[[Connection], T], *, for_s: float) -> T:
         """Write what is known and must not be forgotten: try again for `for_s` seconds while the ledger is away.
@@ -91,6 +99,28 @@ class Ledger:
                 if time.monotonic() > until:
                     raise
                 time.sleep(INSIST_PAUSE_S)
+
+    def written_at(self) -> int:
+        """Say when anybody last wrote SQLite's log, in nanoseconds of the file system's clock; 0: there is none."""
+        try:
+            return self._log.stat().st_mtime_ns if self._log else 0
+        except FileNotFoundError:
+            return 0
+
+    def checkpoint(self) -> None:
+        """Copy what SQLite's log holds into the ledger's file, so that the log begins anew.
+
+        Most of it is copied while others write. What came meanwhile follows in turn: a log of which something is still
+        to be copied only grows.
+
+        Raises:
+            LedgerUnavailable: the database does not answer.
+
+        """
+        with _unavailable_instead(), self._engine.connect() as connection:
+            say(connection, CHECKPOINT, ()).fetchall()
+            with self._turn.taken():
+                say(connection, CHECKPOINT, ()).fetchall()
 
     def close(self) -> None:
         """Close all connections."""

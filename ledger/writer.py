@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import structlog
@@ -50,11 +50,10 @@ class _Waiter(NamedTuple):
     event: NewEvent | None  # None: only asks whether a commit is possible
     size: int  # bytes
     future: Answer
-    loop: asyncio.AbstractEventLoop
 
 
 class Writer:
-    """The only writer of new events in its process."""
+    """The only writer of new events in its process, whose requests are all in one event loop."""
 
     def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None], *, metrics: Metrics) -> None:
         """Take what is needed.
@@ -72,7 +71,8 @@ class Writer:
         self._waiting: deque[_Waiter] = deque()
         self._waiting_bytes = 0
         self._calls: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._will_call = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._called = False  # the thread was, or will be: until that batch is answered, what comes is the next one
         self._deadlines: Deadlines | None = None
         self._writing_since = math.inf  # monotonic seconds
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -116,9 +116,10 @@ class Writer:
         if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
+        self._loop = loop
         answer = loop.create_future()
         self._waiting_bytes += size
-        self._waiting.append(_Waiter(event, size, answer, loop))
+        self._waiting.append(_Waiter(event, size, answer))
         self._call_soon(loop)
         self._deadlines_of(loop, timeout_s).mind(answer)
         return answer
@@ -133,27 +134,25 @@ class Writer:
     def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Call the thread when the loop has gone round without bringing anything more.
 
-        Who comes alone is written at once. Of several, each would wake the thread and pay for a commit of its own.
+        Who comes alone is written at once. Of several, each would wake the thread and pay for a commit of its own. A
+        thread that is at work is not called: each call would make it fight the loop for the interpreter's lock.
         """
-        if not self._will_call:
-            self._will_call = True
-            loop.call_soon(self._call, loop, 0, loop.time() + MAX_GATHER_S)
+        if self._called:
+            return
+        self._called = True
+        loop.call_soon(self._call, loop, 0, loop.time() + MAX_GATHER_S)
 
     def _call(self, loop: asyncio.AbstractEventLoop, seen: int, until: float) -> None:
         if seen < len(self._waiting) < MAX_BATCH_EVENTS and loop.time() < until:
             loop.call_soon(self._call, loop, len(self._waiting), until)
             return
-        self._will_call = False
         self._calls.put(WRITE)
 
     def _run(self) -> None:
-        call = WRITE
-        while call != END:
-            call = self._calls.get()
-            while batch := self._collect():
-                self._writing_since = time.monotonic()
-                self._write(batch)
-                self._writing_since = math.inf
+        while self._calls.get() != END:
+            self._write(self._collect())
+        while batch := self._collect():
+            self._write(batch)
 
     def _collect(self) -> list[_Waiter]:
         batch: list[_Waiter] = []
@@ -164,6 +163,7 @@ class Writer:
         return batch
 
     def _write(self, batch: Sequence[_Waiter]) -> None:
+        self._writing_since = time.monotonic()
         events = [waiter.event for waiter in batch if waiter.event is not None]
         try:
             outcomes = self._commit(events, probe=len(events) < len(batch))
@@ -174,7 +174,10 @@ class Writer:
         else:
             failed_probe = None
         remaining = iter(outcomes)
-        self._answer([(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch])
+        self._writing_since = math.inf
+        answers = [(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch]
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._settle, self._loop, answers)
 
     def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Outcome]:
         began = time.monotonic()
@@ -203,17 +206,8 @@ class Writer:
                 touch(db)
         return appended
 
-    def _answer(self, answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
-        """Wake the waiters: one call into each event loop for the whole batch."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiter, Outcome | None]]] = {}
-        for answer in answers:
-            by_loop.setdefault(answer[0].loop, []).append(answer)
-        for loop, own in by_loop.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._settle, own)
-
-    def _settle(self, answers: Iterable[tuple[_Waiter, Outcome | None]]) -> None:
-        # In the event loop, like all that counts the bytes.
+    def _settle(self, loop: asyncio.AbstractEventLoop, answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
+        """Wake the waiters of a batch, and have written what came meanwhile. In the event loop."""
         for waiter, outcome in answers:
             self._waiting_bytes -= waiter.size
             if waiter.future.done():  # its request has stopped waiting
@@ -222,6 +216,9 @@ class Writer:
                 waiter.future.set_exception(outcome)
             else:
                 waiter.future.set_result(outcome)
+        self._called = False
+        if self._waiting:
+            self._call_soon(loop)
 
 
 def touch(db: Connection) -> None:

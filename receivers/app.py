@@ -24,6 +24,7 @@ from config.settings import Settings, SourceSecrets, load_secrets, load_settings
 from config.traces import make_traces
 from handlers.router import load_router
 from ledger.announce import Announcer
+from ledger.checkpoints import Checkpointer
 from ledger.gauges import Gauges
 from ledger.migrate import check_migrated
 from ledger.rejections import RejectionLog
@@ -101,6 +102,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     traces = make_traces(settings)
     announcer = Announcer(broker, metrics=metrics)
     writer = Writer(ledger, on_commit=announcer.ring, metrics=metrics)
+    checkpointer = Checkpointer(ledger)
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)
 
@@ -109,6 +111,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         ending.listen()
         announcer.start()
         writer.start()
+        checkpointer.start()
         rejections.start()
         gc.freeze()  # all that was imported: to look through it again and again for garbage takes 5 % of a busy loop
         yield {"ending": ending}  # to each connection (receivers/protocol.py)
@@ -116,6 +119,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         await asyncio.sleep(LAST_ANSWERS_S)
         # In the order of the way: nothing that was accepted is left on it.
         writer.stop(STOP_S)
+        checkpointer.stop(STOP_S)
         announcer.stop(STOP_S)
         rejections.stop(STOP_S)
         ledger.close()

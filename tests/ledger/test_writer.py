@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -116,20 +116,37 @@ async def test_a_full_batch_is_as_many_statements_as_one_event(ledger: Ledger) -
 async def _statements_for(ledger: Ledger, count: int) -> list[str]:
     """Write so many events as one batch. Give the first word of each statement."""
     words: list[str] = []
-
-    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        words.append(statement.split(maxsplit=1)[0])
-
     writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
     tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=20)) for _ in range(count)]
     await asyncio.sleep(0)
     engine = ledger._engine  # noqa: SLF001  # to listen at it
-    event.listen(engine, "before_cursor_execute", hear)
+
+    def listen(connection: Any, *_: object) -> None:
+        _tell(connection, lambda statement: words.append(statement.split(maxsplit=1)[0]))
+
+    event.listen(engine, "checkout", listen)
     writer.start()
     await asyncio.gather(*tasks)
-    event.remove(engine, "before_cursor_execute", hear)
+    event.remove(engine, "checkout", listen)
     writer.stop()
-    return [word for word in words if word != "BEGIN"]
+    with ledger.read() as db:
+        _tell(db.connection.driver_connection, None)
+    return [word for word in words if word not in {"BEGIN", "COMMIT", ";"}]
+
+
+def _tell(connection: Any, hear: Callable[[str], None] | None) -> None:
+    """Have told what a driver's connection is told from now on."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.set_trace_callback(hear)
+        return
+
+    class Hearing(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *args: Any, **options: Any) -> "Hearing":
+            if hear is not None:
+                hear(query)
+            return super().execute(query, *args, **options)
+
+    connection.cursor_factory = Hearing
 
 
 async def test_while_the_ledger_is_locked_nobody_is_told_that_an_event_is_safe(writer: Writer, lock: Lock) -> None:

@@ -1,0 +1,27 @@
+"""SQLite's log is copied into the ledger by a thread of its own."""
+
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from ledger.checkpoints import Checkpointer
+from ledger.store import Ledger
+from tests.cli.dev.waiting import wait_until
+from tests.engines import ON_SQLITE
+from tests.ledger.making import new_event, store
+
+BODY = bytes(1024 * 1024)
+
+
+@ON_SQLITE
+def test_what_was_written_is_soon_in_the_ledgers_own_file_and_the_log_begins_anew(
+    ledger: Ledger, ledger_url: URL
+) -> None:
+    file, log = Path(str(ledger_url.database)), Path(f"{ledger_url.database}-wal")
+    checkpointer = Checkpointer(ledger)
+    checkpointer.start()
+    for written in range(1, 4):
+        store(ledger, new_event(body=BODY))
+        wait_until(lambda: file.stat().st_size > written * len(BODY), timeout_s=10)  # noqa: B023  # not kept
+    checkpointer.stop()
+    assert log.stat().st_size < 2 * len(BODY)
