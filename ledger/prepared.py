@@ -62,8 +62,10 @@ class Found:
 def say(db: Connection, text: str, values: Sequence[Any]) -> Any:  # noqa: ANN401  # a cursor of either driver
     """Give a statement to the driver itself, in its own words. Raises DBAPIError."""
     driver_connection: Any = db.connection.driver_connection
-    with _said_as_sqlalchemy_does(db, text):
+    try:
         return driver_connection.execute(text, values)
+    except db.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy_says_it(error, db, text) from error
 
 
 class Prepared:
