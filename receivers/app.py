@@ -25,11 +25,13 @@ from config.traces import make_traces
 from handlers.router import load_router
 from ledger.announce import Announcer
 from ledger.gauges import Gauges
+from ledger.large import LargeWriter
 from ledger.migrate import check_migrated
 from ledger.rejections import RejectionLog
 from ledger.store import Ledger
 from ledger.writer import Writer
 from receivers.answers import Answers, problem
+from receivers.apart import Apart
 from receivers.api.api import add_api
 from receivers.body import Budget
 from receivers.ending import Ending, end_in_time
@@ -101,6 +103,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     traces = make_traces(settings)
     announcer = Announcer(broker, metrics=metrics)
     writer = Writer(ledger, on_commit=announcer.ring, metrics=metrics)
+    large, apart = LargeWriter(ledger, writer), Apart()
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)
 
@@ -115,6 +118,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         end_in_time()
         await asyncio.sleep(LAST_ANSWERS_S)
         # In the order of the way: nothing that was accepted is left on it.
+        large.stop()
+        apart.stop()
         writer.stop(STOP_S)
         announcer.stop(STOP_S)
         rejections.stop(STOP_S)
@@ -143,6 +148,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
             keys,
             router=router,
             writer=writer,
+            large=large,
+            apart=apart,
             answers=answers,
             rejections=rejections,
             budget=budget,

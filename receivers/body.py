@@ -1,6 +1,7 @@
 """Read a request's body: never more than allowed, never for longer than allowed, never too many at once."""
 
 import asyncio
+import io
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -94,19 +95,21 @@ def _announced_size(headers: Headers) -> int:
 
 
 async def _read_bounded(request: Request, max_bytes: int, share: Share) -> bytes:
-    chunks: list[bytes] = []
+    collected = io.BytesIO()  # gives its bytes away without copying them: to join 25 MB would take the loop 10 ms
     size = 0
     more = True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         more = message.get("more_body", False)
         # Counted, not believed: a sender may announce less than it sends, or nothing.
         size += len(chunk)
         if size > max_bytes:
             raise Rejected("body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         share.grow_to(size)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if len(chunk) == size and not more:
+            return chunk  # most bodies come in one
+        collected.write(chunk)
+    return collected.getvalue()
