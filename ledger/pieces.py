@@ -16,7 +16,7 @@ from ledger.tables import body_pieces, large_bodies
 LARGE_BYTES = 1024 * 1024
 # A body above this is kept in pieces. To write so much in one row takes some 15 ms; Stripe and Slack never send more.
 
-PIECE_BYTES = 128 * 1024
+PIECE_BYTES = 256 * 1024
 # Takes 1 to 2 ms, fsync and all: as long as a commit of small events.
 
 REST = 1

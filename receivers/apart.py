@@ -24,7 +24,10 @@ IDLE_S = 60.0
 TRIES = 2
 # It may have ended for want of something to do in the very moment when something came.
 
-NICENESS = 10
+ANSWER_S = 10.0
+# It answers in under a second. One that hangs would keep all who come after from their answers.
+
+NICENESS = 5
 # Small events go first.
 
 log = structlog.get_logger()
@@ -72,15 +75,20 @@ class _Child:
             )
 
     def ask(self, path: str, request: Request) -> Incoming | Handshake:
-        self._connection.send((path, request._replace(body=b"")))
-        self._connection.send_bytes(request.body)
-        answer: Incoming | Handshake = self._connection.recv()
+        patience = threading.Timer(ANSWER_S, self._process.kill)
+        patience.start()
+        try:
+            self._connection.send((path, request._replace(body=b"")))
+            self._connection.send_bytes(request.body)
+            answer: Incoming | Handshake = self._connection.recv()
+        finally:
+            patience.cancel()
         return answer
 
     def end(self) -> None:
-        self._connection.close()
         self._process.kill()
         self._process.wait()
+        self._connection.close()
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def left(ledger: Ledger) -> tuple[int, int]:
     return bodies or 0, its or 0
 
 
-@pytest.mark.parametrize("size", [LARGE_BYTES + 1, 9 * PIECE_BYTES, 10 * PIECE_BYTES - 1, 10 * PIECE_BYTES + 1])
+@pytest.mark.parametrize("size", [LARGE_BYTES + 1, 5 * PIECE_BYTES, 6 * PIECE_BYTES - 1])
 async def test_a_large_body_is_kept_exactly_and_everybody_reads_it_whole(
     ledger: Ledger, large: LargeWriter, size: int
 ) -> None:
@@ -116,7 +116,7 @@ async def test_a_large_event_that_several_send_at_once_is_one_event_with_one_bod
     assert sorted(each.duplicate for each in receipts) == [False, True, True]
     again = await several[0].append(event, timeout_s=TIMEOUT_S)
     assert again == Receipt(receipts[0].event_id, duplicate=True)
-    wait_until(lambda: left(ledger) == (1, 9), timeout_s=TIMEOUT_S)
+    wait_until(lambda: left(ledger) == (1, 5), timeout_s=TIMEOUT_S)
     for each in several:
         each.stop()
     with ledger.read() as db:
@@ -145,7 +145,7 @@ async def test_others_write_while_a_large_body_is_written(ledger: Ledger) -> Non
     done = threading.Event()
 
     def write() -> None:
-        write_body(ledger, body_of(100 * PIECE_BYTES), until=until())
+        write_body(ledger, body_of(40 * PIECE_BYTES), until=until())
         done.set()
 
     writing = threading.Thread(target=write)
@@ -156,4 +156,4 @@ async def test_others_write_while_a_large_body_is_written(ledger: Ledger) -> Non
             db.execute(update(events).values(flaw="x"))
         turns += 1
     writing.join()
-    assert turns > 25
+    assert turns > 10
