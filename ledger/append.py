@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from ledger.event import DeliveryState, NewDelivery, NewEvent, Receipt, Trigger
 from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
+from ledger.pieces import take_body
 from ledger.rows import insert_rows
 from ledger.tables import deliveries, events
 
@@ -59,6 +60,9 @@ def append(db: Connection, batch: Sequence[NewEvent], room: Room) -> Appended:
     for event in batch:
         new.setdefault((event.source, event.dedupe_key), event)
     inserted = _insert_events(db, new)
+    for key in inserted:
+        if (body_id := new[key].body_id) is not None:
+            take_body(db, body_id, inserted[key])
     ids = inserted | _known_ids(db, new.keys() - inserted.keys())
     doorbells = _insert_deliveries(db, [(inserted[key], event) for key, event in new.items() if key in inserted], room)
     return Appended(_receipts(batch, ids, inserted), doorbells)

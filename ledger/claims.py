@@ -5,7 +5,7 @@ taken for dead and comes back, a doubled message or a forged one changes nothing
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from ledger.event import DeliveryState, Event, Trigger
+from ledger.pieces import read_body, sizes_of
 from ledger.prepared import Among, Prepared, as_list, prepare_with_lists
 from ledger.schedule import Schedule
 from ledger.store import free, in_turn
@@ -149,6 +150,8 @@ _LOAD = prepare_with_lists(
 def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
     """Load the events of the first of these deliveries: at least one, and no more than MAX_LOADED_BYTES of bodies."""
     sizes: dict[int, int] = dict(_SIZES.execute(db, {"its_ids": as_list(db, (each.event_id for each in taken))}))
+    if not all(sizes.values()):
+        sizes |= sizes_of(db, [event_id for event_id, size in sizes.items() if not size])
     total = 0
     chosen: list[Taken] = []
     for each in taken:
@@ -164,7 +167,7 @@ def load_events(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
     """Load events as handlers see them, by id."""
     rows = _LOAD.execute(db, {"its_ids": as_list(db, event_ids)})
     loaded = (Event(**_named(_EVENT, row)) for row in rows)
-    return {event.id: event for event in loaded}
+    return {event.id: event if event.body else replace(event, body=read_body(db, event.id)) for event in loaded}
 
 
 _HELD = Prepared(in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token"))))

@@ -88,6 +88,7 @@ class NewEvent(NamedTuple):
     flaw: str | None  # why the body could not be read, if it could not
     deliveries: tuple[NewDelivery, ...]
     traceparent: str | None = None  # of the request that brought it (W3C Trace Context)
+    body_id: int | None = None  # of a large body, which is written already (`ledger.pieces`): `body` is empty then
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 from ledger import audit
 from ledger.audit import By
 from ledger.event import DeliveryState, EffectState
+from ledger.pieces import delete_bodies
 from ledger.store import Ledger, free, insert_or_ignore
-from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, past_effects
+from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, large_bodies, past_effects
 from ledger.views import rfc3339
 
 PAGE = 2_000
@@ -170,9 +171,11 @@ def _forget_quiet(ledger: Ledger, *, before: float, stopping: Flag) -> None:
 
 def empty_payloads(db: Connection, ids: Sequence[int]) -> int:
     """Empty body and headers of those of these events that are over. Say how many that were."""
-    mine = _held(db, ids)
-    statement = update(events).where(events.c.id.in_(mine), events.c.payload_pruned_at.is_(None), OVER)
-    return db.execute(statement.values(**NO_PAYLOAD, payload_pruned_at=time.time())).rowcount
+    mine = select(events.c.id).where(events.c.id.in_(_held(db, ids)), events.c.payload_pruned_at.is_(None), OVER)
+    over = list(db.execute(mine).scalars())
+    delete_bodies(db, over)
+    emptied = update(events).where(events.c.id.in_(over)).values(**NO_PAYLOAD, payload_pruned_at=time.time())
+    return db.execute(emptied).rowcount
 
 
 def delete_events(db: Connection, ids: Sequence[int]) -> int:
@@ -184,6 +187,7 @@ def delete_events(db: Connection, ids: Sequence[int]) -> int:
     db.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
     db.execute(delete(dismissals).where(dismissals.c.delivery_id.in_(theirs)))
     db.execute(delete(deliveries).where(deliveries.c.event_id.in_(mine)))
+    delete_bodies(db, mine)
     return db.execute(delete(events).where(events.c.id.in_(mine))).rowcount
 
 
@@ -270,8 +274,9 @@ def _page(db: Connection, *, before: float, after: Position | None) -> list[_See
     if after is not None:
         # The first condition is for the index on received_at, the second one for events of the same moment.
         further = and_(events.c.received_at >= after[0], tuple_(events.c.received_at, events.c.id) > after)
-    columns = (events.c.id, events.c.received_at, func.length(events.c.body), events.c.payload_pruned_at.is_(None))
-    statement = select(*columns).where(events.c.received_at < before, further)
+    size = func.coalesce(large_bodies.c.size, func.length(events.c.body))
+    columns = (events.c.id, events.c.received_at, size, events.c.payload_pruned_at.is_(None))
+    statement = select(*columns).outerjoin(large_bodies).where(events.c.received_at < before, further)
     rows = db.execute(statement.order_by(events.c.received_at, events.c.id).limit(PAGE)).all()
     if not rows:
         return []

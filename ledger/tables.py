@@ -83,6 +83,24 @@ events = Table(
     Index("ix_events_newest", "received_at", "id", "source", "type", "account"),
 )
 
+large_bodies = Table(
+    "large_bodies",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("begun_at", Float, nullable=False),
+    Column("size", Integer, nullable=False),  # in bytes, of all pieces
+    Column("event_id", Id, ForeignKey("events.id")),  # whose `body` is empty then; null: no event has taken it
+    UniqueConstraint("event_id"),
+)
+
+body_pieces = Table(
+    "body_pieces",
+    metadata,
+    Column("body_id", Id, ForeignKey("large_bodies.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 0
+    Column("content", LargeBinary, nullable=False),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -26,11 +26,13 @@ from handlers.router import load_router
 from ledger.announce import Announcer
 from ledger.checkpoints import Checkpointer
 from ledger.gauges import Gauges
+from ledger.large import LargeWriter
 from ledger.migrate import check_migrated
 from ledger.rejections import RejectionLog
 from ledger.store import Ledger
 from ledger.writer import Writer
 from receivers.answers import Answers, problem
+from receivers.apart import Apart
 from receivers.api.api import add_api
 from receivers.body import Budget
 from receivers.ending import Ending, end_in_time
@@ -103,6 +105,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     announcer = Announcer(broker, metrics=metrics)
     writer = Writer(ledger, on_commit=announcer.ring, metrics=metrics)
     checkpointer = Checkpointer(ledger)
+    large, apart = LargeWriter(ledger, writer), Apart()
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)
 
@@ -118,6 +121,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         end_in_time()
         await asyncio.sleep(LAST_ANSWERS_S)
         # In the order of the way: nothing that was accepted is left on it.
+        large.stop()
+        apart.stop()
         writer.stop(STOP_S)
         checkpointer.stop(STOP_S)
         announcer.stop(STOP_S)
@@ -146,6 +151,8 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
             keys,
             router=router,
             writer=writer,
+            large=large,
+            apart=apart,
             answers=answers,
             rejections=rejections,
             budget=budget,

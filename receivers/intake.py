@@ -19,10 +19,13 @@ from config.traces import Traces
 from handlers.router import Router
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent
+from ledger.large import LargeWriter
+from ledger.pieces import LARGE_BYTES
 from ledger.rejections import Rejection, RejectionLog
 from ledger.writer import Writer
 from receivers import provider as seen
 from receivers.answers import Answers, problem
+from receivers.apart import Apart
 from receivers.arrival import arrive
 from receivers.body import Budget, read_body
 from receivers.headers import content_type_of, kept_headers
@@ -48,6 +51,8 @@ class Intake:
         *,
         router: Router,
         writer: Writer,
+        large: LargeWriter,
+        apart: Apart,
         answers: Answers,
         rejections: RejectionLog,
         budget: Budget,
@@ -59,6 +64,8 @@ class Intake:
         self._secrets = secrets
         self._router = router
         self._writer = writer
+        self._large = large
+        self._apart = apart
         self._answers = answers
         self._rejections = rejections
         self._budget = budget
@@ -83,7 +90,8 @@ class Intake:
                     event = self._verify_and_read(headers, body)
                 if isinstance(event, Handshake):
                     return Response(event.content, media_type=event.media_type)
-                receipt = await self._writer.append(arrival.verified(event), timeout_s=COMMIT_TIMEOUT_S)
+                writer = self._large if len(body) > LARGE_BYTES else self._writer
+                receipt = await writer.append(arrival.verified(event), timeout_s=COMMIT_TIMEOUT_S)
             except Rejected as rejected:
                 arrival.rejected(rejected.reason)
                 await self._note(rejected, headers, body)
@@ -111,7 +119,8 @@ class Intake:
         content_type = content_type_of(headers, self._provider.content_types)
         body_sha256 = _sha256_now(body)
         request = seen.Request(headers=headers, content_type=content_type, body=body, body_sha256=body_sha256)
-        incoming = self._provider.read(request)
+        large = len(body) > LARGE_BYTES
+        incoming = self._apart.read(self._provider, request) if large else self._provider.read(request)
         return incoming if isinstance(incoming, Handshake) else self._event(request, incoming, position, now)
 
     def _event(self, request: seen.Request, incoming: Incoming, secret_position: int, now: float) -> NewEvent:

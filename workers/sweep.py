@@ -29,6 +29,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.gauges import Gauges
 from ledger.migrate import check_migrated
 from ledger.overdue import Doorbell, Held
+from ledger.pieces import forget_nobodys
 from ledger.rejections import prune
 from ledger.store import Ledger
 from workers.digest import DigestRound
@@ -181,7 +182,10 @@ class Sweeper:
             overdue.correct_clocks(db, time.time())
             aside = overdue.set_aside(db, self._handlers, time.time())
             prune(db)
+        forgotten = forget_nobodys(self._ledger, now=time.time())
         self._tidied_at = time.monotonic()
+        if forgotten:
+            log.info("large bodies forgotten", reason="their events never came", bodies=forgotten)
         if aside:
             log.warning("deliveries set aside", reason="no handler of this version is for them", deliveries=len(aside))
 

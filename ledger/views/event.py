@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from ledger.event import EffectState
+from ledger.pieces import read_body, sizes_of
 from ledger.tables import attempts, dismissals, effects, events
 from ledger.views.events import EVENT_STATE, deliveries_of
 from ledger.views.filter import in_parts
@@ -35,7 +36,7 @@ def get_event(db: Connection, event_id: int) -> View | None:
     return event_view(row, owed, state=row.state) | {
         "content_type": row.content_type,
         "headers": json.loads(row.headers),
-        "body_size": len(row.body),
+        "body_size": len(row.body) or sizes_of(db, [event_id]).get(event_id, 0),
         "body_sha256": row.body_sha256,
         "secret_position": row.secret_position,
         "effects": _effects_of(db, event_id),
@@ -45,7 +46,7 @@ def get_event(db: Connection, event_id: int) -> View | None:
 def get_body(db: Connection, event_id: int) -> bytes | None:
     """Give the exact bytes that were signed."""
     body: bytes | None = db.execute(select(events.c.body).where(events.c.id == event_id)).scalar()
-    return body
+    return read_body(db, event_id) if body == b"" else body
 
 
 def find_event(db: Connection, address: str) -> int | None:

@@ -1,0 +1,118 @@
+"""Large bodies, kept in pieces: one row of 25 MB would keep everybody else from writing for a third of a second.
+
+A body is written before its event, piece by piece, each in a transaction of its own, so that others get their turn in
+between. The transaction of the event takes it. What no event has taken is nobody's: it goes after a while.
+"""
+
+import time
+from collections.abc import Collection, Iterator
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ledger.errors import LedgerUnavailable
+from ledger.store import Ledger, free
+from ledger.tables import body_pieces, large_bodies
+
+LARGE_BYTES = 1024 * 1024
+# A body above this is kept in pieces. To write so much in one row takes some 15 ms; Stripe and Slack never send more.
+
+PIECE_BYTES = 256 * 1024
+# Takes 1 to 2 ms, fsync and all: as long as a commit of small events.
+
+REST = 1
+# Times what a piece took, the ledger belongs to others before the next one: a lock goes to whoever asks first, and that
+# would always be the thread that has just let it go.
+
+NOBODYS_AFTER_S = 3_600.0
+# Far longer than any event waits to be committed.
+
+FORGOTTEN_AT_ONCE = 8
+# Bodies a look of the sweeper's.
+
+
+class BodyGone(Exception):
+    """The pieces of a body are not there any more: its event came an hour late, or a clock jumped."""
+
+
+def write_body(ledger: Ledger, body: bytes, *, until: float) -> int:
+    """Make a body durable that belongs to no event yet; give its id.
+
+    Args:
+        ledger: where.
+        body: what.
+        until: give up then (monotonic seconds). What is written by then is nobody's.
+
+    Raises:
+        LedgerUnavailable: it cannot be written, or not in time.
+
+    """
+    body_id = 0
+    for number, piece in enumerate(_cut(body)):
+        began = time.monotonic()
+        if began > until:
+            raise LedgerUnavailable("a large body took too long to write")
+        with ledger.write() as db:
+            body_id = body_id or _begin(db, len(body))
+            db.execute(insert(body_pieces), {"body_id": body_id, "number": number, "content": piece})
+        time.sleep(REST * (time.monotonic() - began))
+    return body_id
+
+
+def _cut(body: bytes) -> Iterator[memoryview]:
+    whole = memoryview(body)
+    return (whole[start : start + PIECE_BYTES] for start in range(0, len(body), PIECE_BYTES))
+
+
+def _begin(db: Connection, size: int) -> int:
+    values = {"begun_at": time.time(), "size": size}
+    body_id: int = db.execute(insert(large_bodies).returning(large_bodies.c.id), values).scalar_one()
+    return body_id
+
+
+def take_body(db: Connection, body_id: int, event_id: int) -> None:
+    """Give a body to its event, in the transaction of the event. Raises BodyGone."""
+    mine = update(large_bodies).where(large_bodies.c.id == body_id, large_bodies.c.event_id.is_(None))
+    if db.execute(mine.values(event_id=event_id)).rowcount != 1:
+        raise BodyGone
+
+
+def sizes_of(db: Connection, event_ids: Collection[int]) -> dict[int, int]:
+    """Say how large the bodies of those of these events are that have one in pieces, in bytes, by event."""
+    its = select(large_bodies.c.event_id, large_bodies.c.size).where(large_bodies.c.event_id.in_(event_ids))
+    sizes: dict[int, int] = dict(db.execute(its).all())
+    return sizes
+
+
+def read_body(db: Connection, event_id: int) -> bytes:
+    """Put the body of an event together; empty when it has none in pieces."""
+    its = select(body_pieces.c.content).join(large_bodies).where(large_bodies.c.event_id == event_id)
+    return b"".join(db.execute(its.order_by(body_pieces.c.number)).scalars())
+
+
+def delete_bodies(db: Connection, event_ids: Collection[int]) -> None:
+    """Delete what these events have in pieces."""
+    _delete(db, list(db.execute(select(large_bodies.c.id).where(large_bodies.c.event_id.in_(event_ids))).scalars()))
+
+
+def forget_nobodys(ledger: Ledger, *, now: float) -> int:
+    """Delete some of the bodies whose event never came, because its process died. Say how many."""
+    nobodys = large_bodies.c.event_id.is_(None), large_bodies.c.begun_at < now - NOBODYS_AFTER_S
+    with ledger.read() as db:
+        ids = list(db.execute(select(large_bodies.c.id).where(*nobodys).limit(FORGOTTEN_AT_ONCE)).scalars())
+    for body_id in ids:
+        with ledger.write() as db:
+            forget_body(db, body_id)
+    return len(ids)
+
+
+def forget_body(db: Connection, body_id: int) -> None:
+    """Delete a body unless an event has taken it."""
+    # Locked first: an event that takes it now is committed before, or comes too late.
+    mine = select(large_bodies.c.id).where(large_bodies.c.id == body_id, large_bodies.c.event_id.is_(None))
+    _delete(db, list(db.execute(free(mine)).scalars()))
+
+
+def _delete(db: Connection, ids: Collection[int]) -> None:
+    if ids:
+        db.execute(delete(body_pieces).where(body_pieces.c.body_id.in_(ids)))
+        db.execute(delete(large_bodies).where(large_bodies.c.id.in_(ids)))

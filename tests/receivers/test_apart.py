@@ -1,0 +1,84 @@
+"""Large bodies are read in a process of their own, and nothing else about them is different."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.connection import Pipe
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.settings import CHECKOUT
+from ledger.event import FORM, JSON
+from receivers.apart import Apart
+from receivers.provider import Headers, Request
+from receivers.providers import load_providers
+
+ENDS_S = 10.0
+
+BY_PATH = {provider.path: provider for provider in load_providers()}
+GITHUB = BY_PATH["/webhooks/github"]
+
+json_like = st.text('{}[]:," \\ntrufalse0123.eEdé\ud800', max_size=40).map(lambda text: text.encode("utf-8", "replace"))
+bodies = st.one_of(
+    st.binary(max_size=40),
+    json_like,
+    st.sampled_from(
+        [b"", b'{"action":NaN}', b"[" * 500, b'{"a":' + b"9" * 5_000 + b"}", b'{"type":"url_verification"}']
+    ),
+    json_like.map(b"payload=".__add__),
+)
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Apart]:
+    apart = Apart()
+    yield apart
+    apart.stop()
+
+
+def request(body: bytes, content_type: str = JSON) -> Request:
+    headers = [(b"x-github-event", b"push"), (b"x-github-delivery", b"4711")]
+    digest = hashlib.sha256(body).hexdigest()
+    return Request(headers=Headers(headers), content_type=content_type, body=body, body_sha256=digest)
+
+
+@given(path=st.sampled_from(sorted(BY_PATH)), body=bodies, content_type=st.sampled_from([JSON, FORM]))
+def test_what_is_read_apart_is_read_as_it_would_be_here(
+    apart: Apart, path: str, body: bytes, content_type: str
+) -> None:
+    asked = request(body, content_type)
+    assert apart.read(BY_PATH[path], asked) == BY_PATH[path].read(asked)
+
+
+def test_when_the_process_is_gone_another_one_reads(apart: Apart) -> None:
+    asked = request(b'{"ref":1,"before":1,"after":1,"commits":[]}')
+    expected = GITHUB.read(asked)
+    assert apart.read(GITHUB, asked) == expected
+    apart.stop()
+    assert apart.read(GITHUB, asked) == expected
+
+
+def test_where_there_can_be_no_other_process_it_is_read_here(apart: Apart) -> None:
+    unknown = replace(GITHUB, path="/webhooks/unknown")  # the other process ends over it each time
+    asked = request(b"{}")
+    assert apart.read(unknown, asked) == GITHUB.read(asked)
+
+
+def test_the_process_outlives_signals_to_its_group_and_ends_with_whoever_it_reads_for() -> None:
+    ours, theirs = Pipe()
+    words = [sys.executable, "-m", "receivers.apart", str(theirs.fileno())]
+    with subprocess.Popen(words, cwd=CHECKOUT, pass_fds=[theirs.fileno()]) as process, ours, theirs:
+        theirs.close()
+        for number in (None, signal.SIGINT, signal.SIGTERM):
+            if number is not None:
+                process.send_signal(number)
+            ours.send((GITHUB.path, request(b"{}")))
+            ours.send_bytes(b"{}")
+            assert ours.recv() == GITHUB.read(request(b"{}"))
+        ours.close()
+        assert process.wait(ENDS_S) == 0
