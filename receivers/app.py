@@ -145,6 +145,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     answers = Answers(ledger, allowed_users=settings.allowed_users, zone=_zone_of(settings))
     router, budget = load_router(), Budget()
     for provider in providers:
+        provider.prepare()
         keys = secrets[provider.secret_variable].keys if provider.secret_variable in secrets else ()
         intake = Intake(
             provider,

@@ -3,13 +3,10 @@
 A provider is one file in `receivers/providers/` that ends in `PROVIDERS = (Provider(…), …)`, one for each path.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
-from hmac import compare_digest
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, TypeGuard
 
@@ -31,10 +28,6 @@ UNKNOWN = "unknown"
 MAX_FLAW_CHARS = 100
 # A flaw is a sentence for a list. Some parsers quote the body in theirs: this bounds how much of it gets there.
 
-BLOCK_BYTES = 64
-IPAD, OPAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-# SHA-256's block, and how the key of an HMAC is changed before it is hashed (RFC 2104).
-
 _TIMESTAMP = re.compile(rb"0|[1-9][0-9]{0,11}")
 # Unix seconds in the one way to write them. Python's int() also takes "+1", "01", " 1", "1_0" and 5,000 digits.
 
@@ -49,28 +42,24 @@ class Rejected(Exception):
 
 
 class Headers:
-    """The headers of one request, as bytes, in the order they came in.
+    """The headers of one request, as bytes, in the order they came in."""
 
-    Attributes:
-        raw: all of them.
-        get: gives the value of a header that may be sent once at most, or None. Raises Rejected if it is there twice.
-
-    """
-
-    __slots__ = ("_last", "get", "raw")
+    __slots__ = ("_last", "raw")
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
         """Wrap an ASGI scope's headers: names in lower case, values as sent."""
         self.raw = raw
         self._last = dict(raw)
-        self.get: Callable[[bytes], bytes | None] = self._last.get
-        if len(self._last) < len(raw):
-            self.get = self._get_if_once
 
-    def _get_if_once(self, name: bytes) -> bytes | None:
-        if len([key for key, _ in self.raw if key == name]) > 1:
-            # Which of the two counts would be a guess, and guesses are how one verifier is made to read another
-            # value than the next one.
+    def get(self, name: bytes) -> bytes | None:
+        """Give the value of a header that may be sent once at most.
+
+        Raises:
+            Rejected: the header is there twice. Which of the two counts would be a guess, and guesses are how
+                one verifier is made to read another value than the next one.
+
+        """
+        if len(self._last) < len(self.raw) and len(self._values(name)) > 1:
             raise Rejected("header_repeated")
         return self._last.get(name)
 
@@ -81,6 +70,9 @@ class Headers:
         except Rejected:
             return None
         return text if NAME.fullmatch(text) else None
+
+    def _values(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.raw if key == name]
 
 
 class Reply(Enum):
@@ -138,6 +130,8 @@ class Provider:
             raises Rejected.
         read: a verified request → Incoming or Handshake; never raises for what its body or headers hold.
         reply: what a 200 says.
+        prepare: imports what `verify` needs, where that takes long. Whoever receives calls it at the start, so that the
+            first request does not wait for it; whoever wants to know only which providers there are does not.
 
     """
 
@@ -150,54 +144,23 @@ class Provider:
     verify: Verify
     read: Read
     reply: Reply = Reply.RECEIPT
+    prepare: Callable[[], object] = lambda: None
 
 
 # What every provider's verify() is made of.
 
 
-def signing_secret(secrets: Sequence[str], signatures: Collection[bytes], *signed: bytes) -> int:
-    """Give the position of the first secret under which one of the signatures is right. A blank one signs nothing.
-
-    Args:
-        secrets: in the order in which they are tried.
-        signatures: HMAC-SHA256, in lower-case hexadecimal digits.
-        signed: what was signed, in parts.
+def signing_secret(secrets: Sequence[str], signed_by: Callable[[str], bool]) -> int:
+    """Give the position of the secret that signed the request. Every secret is tried; a blank one signs nothing.
 
     Raises:
         Rejected: none of them did.
 
     """
-    for position, secret in enumerate(secrets):
-        if secret.strip():
-            right = hmac_sha256(secret, *signed)
-            for signature in signatures:
-                if compare_digest(right, signature):
-                    return position
-    raise Rejected("signature_mismatch")
-
-
-def hmac_sha256(secret: str, *parts: bytes) -> bytes:
-    """Give the HMAC-SHA256 (RFC 2104) of these bytes, in hexadecimal digits.
-
-    `hmac.digest` takes half as long again, because it begins with the key each time.
-    """
-    begun_inner, begun_outer = _keyed(secret)
-    inner = begun_inner.copy()
-    for part in parts:
-        inner.update(part)
-    outer = begun_outer.copy()
-    outer.update(inner.digest())
-    return outer.hexdigest().encode("ascii")
-
-
-@lru_cache(maxsize=16)
-def _keyed(secret: str) -> "tuple[hashlib._Hash, hashlib._Hash]":
-    """Begin the inner and the outer hash, which both begin with the key."""
-    key = secret.encode(errors="surrogateescape")  # as it stood in the environment
-    if len(key) > BLOCK_BYTES:
-        key = hashlib.sha256(key).digest()
-    key = key.ljust(BLOCK_BYTES, b"\0")
-    return hashlib.sha256(key.translate(IPAD)), hashlib.sha256(key.translate(OPAD))
+    hits = [bool(secret.strip()) and signed_by(secret) for secret in secrets]
+    if True not in hits:
+        raise Rejected("signature_mismatch")
+    return hits.index(True)
 
 
 def read_timestamp(value: bytes) -> int:
@@ -227,15 +190,15 @@ def require_recent(signed_at: int, now: float) -> None:
         raise Rejected("timestamp_in_future")
 
 
-def require_utf8(body: bytes) -> None:
-    """Refuse a body that a scheme which signs text cannot sign.
+def read_utf8(body: bytes) -> str:
+    """Decode the body of a scheme that signs text.
 
     Raises:
         Rejected: the sender cannot have signed it.
 
     """
     try:
-        body.decode()
+        return body.decode()
     except UnicodeDecodeError:
         raise Rejected("body_not_utf8") from None
 

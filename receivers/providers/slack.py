@@ -6,8 +6,10 @@ payloads"; slack_sdk 3.47.0, `signature.SignatureVerifier`.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from slack_sdk.signature import Clock, SignatureVerifier
 
 from ledger.event import FORM, JSON, Unreadable, read_payload
 from receivers.provider import (
@@ -26,15 +28,15 @@ from receivers.provider import (
     flawed,
     read_payload_field,
     read_timestamp,
+    read_utf8,
     require_recent,
-    require_utf8,
     signing_secret,
 )
 
 SIGNATURE = b"x-slack-signature"
 TIMESTAMP = b"x-slack-request-timestamp"
 
-_SIGNATURE = re.compile(rb"v0=([0-9a-f]{64})")
+_SIGNATURE = re.compile(rb"v0=[0-9a-f]{64}")
 
 _STRICT = ConfigDict(strict=True, frozen=True)
 
@@ -86,10 +88,21 @@ class _Interaction(BaseModel):
     trigger_id: Name | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _StoppedClock(Clock):
+    """The SDK's clock, standing still."""
+
+    at: float
+
+    def now(self) -> float:
+        return self.at
+
+
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> int:
     """Give the position of the secret that signed the request.
 
-    As slack_sdk does it, whose own verifier takes longer; a test holds one against the other.
+    The SDK's clock stands at the signed second, so that the SDK judges the signature only; the age is ours to judge,
+    as it is for Stripe: a reason of its own for each, at the same bounds.
 
     Raises:
         Rejected: says why.
@@ -98,16 +111,25 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) ->
     signature, timestamp = headers.get(SIGNATURE), headers.get(TIMESTAMP)
     if not signature:
         raise Rejected("signature_missing")
-    hexadecimal = _SIGNATURE.fullmatch(signature)
-    if hexadecimal is None:
+    if not _SIGNATURE.fullmatch(signature):
         raise Rejected("signature_malformed")
     if not timestamp:
         raise Rejected("timestamp_missing")
     signed_at = read_timestamp(timestamp)
-    require_utf8(body)
-    position = signing_secret(secrets, hexadecimal.groups(), b"v0:%d:" % signed_at, body)
+    payload = read_utf8(body)
+    position = signing_secret(secrets, lambda secret: _signed_by(secret, payload, signed_at, signature.decode("ascii")))
     require_recent(signed_at, now)
     return position
+
+
+def _signed_by(secret: str, payload: str, signed_at: int, signature: str) -> bool:
+    verifier = SignatureVerifier(secret, clock=_StoppedClock(signed_at))
+    try:
+        return verifier.is_valid(body=payload, timestamp=str(signed_at), signature=signature)
+    except (TypeError, ValueError):
+        # What 3.47.0 raises on input that it did not expect (its int() of the timestamp, its compare_digest on text,
+        # its encoding): whatever trips it is not signed.
+        return False
 
 
 def read_event(request: Request) -> Incoming | Handshake:

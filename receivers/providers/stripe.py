@@ -5,7 +5,8 @@ Sources: docs.stripe.com/webhooks/signature and stripe-python 16.1.0, `WebhookSi
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal, NotRequired
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
@@ -22,10 +23,13 @@ from receivers.provider import (
     first_problem,
     flawed,
     read_timestamp,
+    read_utf8,
     require_recent,
-    require_utf8,
     signing_secret,
 )
+
+if TYPE_CHECKING:
+    from stripe import SignatureVerificationError, WebhookSignature
 
 SIGNATURE = b"stripe-signature"
 
@@ -38,8 +42,8 @@ _ENTRY = re.compile(rb"([a-z0-9_]{1,16})=([!-+\x2d-~]{1,255})")
 
 _V1 = re.compile(rb"[0-9a-f]{64}")
 
-_USUAL = re.compile(rb"t=([1-9][0-9]{9}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?")
-# As Stripe writes it, but while one secret replaces another. Nothing that this takes would be refused below.
+_USUAL = re.compile(rb"t=([1-9][0-9]{9})(?:,v1=[0-9a-f]{64}){1,8}(?:,v0=[0-9a-f]{64})?")
+# As Stripe writes it. Nothing that this takes would be refused below.
 
 
 @with_config(ConfigDict(strict=True))
@@ -64,8 +68,7 @@ _VALIDATE_JSON: Callable[[bytes], _Envelope] = _ENVELOPE.validator.validate_json
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> int:
     """Give the position of the secret that signed the request.
 
-    As the SDK does it, which takes twice as long; a test holds one against the other. The SDK's window for the age is
-    another: it lets any future in.
+    The SDK judges the signature only (tolerance=None): its own window looks at the real clock and lets any future in.
 
     Raises:
         Rejected: says why.
@@ -74,9 +77,9 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) ->
     header = headers.get(SIGNATURE)
     if not header:
         raise Rejected("signature_missing")
-    signed_at, signatures = _read_header(header)
-    require_utf8(body)
-    position = signing_secret(secrets, signatures, b"%d." % signed_at, body)
+    signed_at = _read_header(header)
+    payload = read_utf8(body)
+    position = signing_secret(secrets, lambda secret: _signed_by(secret, payload, header.decode("ascii")))
     require_recent(signed_at, now)
     return position
 
@@ -131,14 +134,14 @@ def _read_envelope(request: Request) -> _Envelope:
 
 
 def _has_words_unknown_to_json(body: bytes) -> bool:
-    # A letter is found ten times as fast as a word, and NaN, between two of its Ns, as fast as a letter.
-    return b"a" in body.split(b"N") or (b"I" in body and b"Infinity" in body)
+    # A letter is found ten times as fast as a word.
+    return (b"N" in body and b"NaN" in body) or (b"I" in body and b"Infinity" in body)
 
 
-def _read_header(header: bytes) -> tuple[int, Sequence[bytes]]:
-    """Check every entry of the header, and give its timestamp and its v1 signatures."""
+def _read_header(header: bytes) -> int:
+    """Check every entry of the header before the SDK sees it, and give its timestamp."""
     if usual := _USUAL.fullmatch(header):
-        return int(usual[1]), (usual[2],)
+        return int(usual[1])
     entries = _split(header)
     timestamps = [value for scheme, value in entries if scheme == b"t"]
     signatures = [value for scheme, value in entries if scheme == b"v1"]
@@ -147,7 +150,7 @@ def _read_header(header: bytes) -> tuple[int, Sequence[bytes]]:
     signed_at = read_timestamp(timestamps[0])
     if not signatures or not all(_V1.fullmatch(signature) for signature in signatures):
         raise Rejected("signature_malformed")
-    return signed_at, signatures
+    return signed_at
 
 
 def _split(header: bytes) -> list[tuple[bytes, bytes]]:
@@ -157,6 +160,27 @@ def _split(header: bytes) -> list[tuple[bytes, bytes]]:
     if len(header) > MAX_HEADER_BYTES or len(parts) > MAX_HEADER_ENTRIES or len(found) != len(parts):
         raise Rejected("signature_malformed")
     return found
+
+
+@cache
+def _sdk() -> tuple[type["WebhookSignature"], type["SignatureVerificationError"]]:
+    """Import what we use of Stripe's SDK: 40 ms in a process that has FastAPI and httpx, 170 ms in a bare one.
+
+    It is the narrowest public door: `import stripe` alone takes nearly the same.
+    """
+    from stripe import SignatureVerificationError, WebhookSignature  # noqa: PLC0415  # see above
+
+    return WebhookSignature, SignatureVerificationError
+
+
+def _signed_by(secret: str, payload: str, header: str) -> bool:
+    scheme, refusal = _sdk()
+    try:
+        return bool(scheme.verify_header(payload, header, secret, tolerance=None))
+    except (refusal, TypeError, ValueError):
+        # The first is its verdict. The others are what 16.1.0 raises on input that it did not expect (its
+        # compare_digest on text, its encoding): whatever trips it is not signed.
+        return False
 
 
 PROVIDERS = (
@@ -169,5 +193,6 @@ PROVIDERS = (
         max_body_bytes=1 * MIB,
         verify=verify,
         read=read,
+        prepare=_sdk,
     ),
 )
