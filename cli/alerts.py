@@ -14,6 +14,7 @@ from cli.errors import NotDone
 from cli.ledger_door import open_ledger, reading
 from cli.options import Json
 from cli.show import Column, View, clean, long_time, note, print_json, print_table, write
+from ledger.shown import rfc3339
 
 if TYPE_CHECKING:
     from config.rules import Rules
@@ -180,8 +181,6 @@ def _why_nothing(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Se
 
 
 def _told_views(done: "Rehearsed") -> Iterator[View]:
-    from ledger.views import rfc3339
-
     if done.error:
         yield {"handler": done.handler, "error": done.error}
     for each in done.told:
@@ -190,7 +189,6 @@ def _told_views(done: "Rehearsed") -> Iterator[View]:
 
 
 def _told_texts(done: "Rehearsed") -> Iterator[str]:
-    from ledger.views import rfc3339
     from workers.console import draw
 
     if done.error:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import NotDone
-from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
 from cli.listing import Listing, check_names, show_list
 from cli.moment import parse_moment
@@ -25,7 +24,6 @@ from cli.options import (
 )
 from cli.remote.api import is_remote, open_api
 from cli.show import Column, View, long_time, print_json, write_bytes
-from cli.tail import print_events, tail
 from ledger.event import EventState
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
     from ledger.views import Position
 
-# ruff: noqa: PLC0415  # SQLAlchemy, and what asks a service elsewhere, are imported by those who need them; see ledger_door
+# ruff: noqa: PLC0415  # what takes long, as SQLAlchemy, or not every command needs is imported by those who need it; see ledger_door
 
 COLUMNS = (
     Column("id"),
@@ -159,6 +157,8 @@ def get_event(
     elif as_json:
         print_json([view])
     else:
+        from cli.event_page import print_event
+
         print_event(view, body or b"", full=full)
 
 
@@ -183,6 +183,7 @@ def tail_events(
       hookline events tail --since 10m --type 'charge.*'
       hookline events tail --json | jq .type
     """
+    from cli.tail import print_events, tail
     from ledger.views import Filter
 
     wanted = Filter(source=source, type=type_, handler=handler, account=account, since=since)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import NotDone
-from ledger.errors import LedgerNotMigrated, LedgerUnavailable
+from ledger.errors import LedgerNotMigrated, LedgerUnavailable, SeveralEvents
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -131,8 +131,6 @@ def _address(engine: "Engine") -> str:
 @contextmanager
 def _explained(engine: "Engine") -> Iterator[None]:
     from sqlalchemy.exc import DBAPIError
-
-    from ledger.views import SeveralEvents
 
     try:
         yield

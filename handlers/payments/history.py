@@ -16,8 +16,8 @@ from handlers.payments.tables import history
 from handlers.payments.version import Version, contradict
 from ledger.event import Event
 from ledger.prepared import insert_unless_known
+from ledger.shown import rfc3339
 from ledger.store import Transaction
-from ledger.views import rfc3339
 
 GROWING = frozenset({"amount_refunded", "amount_captured", "amount_reversed", "attempt_count"})
 # Of these the most that was ever said counts, in any kind.

@@ -164,7 +164,7 @@ def _find(db: Connection, address: str) -> int:
 
     Raises:
         Refused: there is none.
-        ledger.views.SeveralEvents: several begin like that.
+        ledger.errors.SeveralEvents: several begin like that.
 
     """
     event_id = views.find_event(db, address)
