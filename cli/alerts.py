@@ -142,14 +142,14 @@ def preview(
 
 def _stored(ledger: "Ledger", address: str) -> "Event":
     from ledger import views
+    from ledger.addresses import find_event
     from ledger.claims import load_events
 
     with ledger.read() as db:
-        event_id = views.find_event(db, address)
-        found = None if event_id is None else load_events(db, [event_id]).get(event_id)
-        view = None if event_id is None else views.get_event(db, event_id)
-    if found is None or view is None:
-        raise NotDone(f"there is no event {address or repr(address)}")
+        event_id = find_event(db, address)
+        found, view = load_events(db, [event_id]).get(event_id), views.get_event(db, event_id)
+    if found is None or view is None:  # it was pruned in this moment
+        raise NotDone(f"there is no event {address}")
     if view["payload_pruned_at"]:
         raise NotDone(f"the payload of event {address} was pruned {long_time(view['payload_pruned_at'])}")
     if view["state"] == "unparseable":

@@ -133,6 +133,7 @@ def get_event(
       hookline events get evt_1Qabc --raw > body.json
     """
     from ledger import views
+    from ledger.addresses import find_event
 
     if raw and as_json:
         raise typer.BadParameter("--raw and --json exclude each other")
@@ -145,11 +146,10 @@ def get_event(
             raise NotDone("this needs a token with the scope payload")
     else:
         with reading(os.environ) as db:
-            event_id = views.find_event(db, event)
-            view = views.get_event(db, event_id) if event_id is not None else None
-            body = views.get_body(db, event_id) if event_id is not None else None
-    if view is None:
-        raise NotDone(f"there is no event {event or repr(event)}")
+            event_id = find_event(db, event)
+            view, body = views.get_event(db, event_id), views.get_body(db, event_id)
+    if view is None:  # it was pruned in this moment
+        raise NotDone(f"there is no event {event}")
     if raw:
         if view["payload_pruned_at"]:
             raise NotDone(f"the payload of event {event} was pruned {long_time(view['payload_pruned_at'])}")

@@ -17,6 +17,10 @@ class LedgerNotMigrated(ConfigError):
     """The database has no tables yet, or older ones than this program needs."""
 
 
+class Unknown(LookupError):
+    """Some of the events or deliveries that were named do not exist; it says which."""
+
+
 class SeveralEvents(LookupError):
     """Several events' external ids begin like that."""
 

@@ -14,6 +14,7 @@ from ledger.views.filter import in_parts
 from ledger.views.view import event_view
 
 MIN_PREFIX_CHARS = 5
+# With less, a number that is no id of ours would be how some other provider's id begins.
 MAX_NAMED = 5
 LAST_CHARACTER = chr(0x10FFFF)
 

@@ -13,8 +13,7 @@ from config.settings import Settings
 from handlers.choice import UnknownHandler
 from handlers.payments.views import SeveralObjects
 from handlers.router import Handler
-from ledger.addresses import Unknown
-from ledger.errors import LedgerUnavailable, SeveralEvents
+from ledger.errors import LedgerUnavailable, SeveralEvents, Unknown
 from ledger.names import UnknownName
 from ledger.selection import NeverHandled
 from ledger.store import Ledger
