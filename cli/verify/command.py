@@ -34,7 +34,10 @@ def verify(
     source: Annotated[str | None, typer.Option(metavar="NAME", help="stripe, github or slack.")] = None,
     secret: Annotated[
         list[str] | None,
-        typer.Option(metavar="SECRET", help="What to verify with; without it, what this shell or `hookline dev` has."),
+        typer.Option(
+            metavar="SECRET",
+            help="What to verify with; may be given several times; without it, what this shell or `hookline dev` has.",
+        ),
     ] = None,
     headers: Annotated[
         str | None, typer.Option(metavar="FILE", help="The request's headers: a line each, or JSON; - reads stdin.")

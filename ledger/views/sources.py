@@ -60,9 +60,11 @@ def _source(db: Connection, name: str, now: float) -> View:
 
 
 def _usual(gaps: Sequence[float]) -> float | None:
+    if not gaps:
+        return None
     from statistics import median  # noqa: PLC0415  # with fractions and decimals, which whoever asks for a name does without
 
-    return round(median(gaps), 3) if gaps else None
+    return round(median(gaps), 3)
 
 
 def _newest(db: Connection, name: str) -> list[Any]:
