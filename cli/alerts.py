@@ -14,6 +14,7 @@ from cli.errors import NotDone
 from cli.ledger_door import open_ledger, reading
 from cli.options import Json
 from cli.show import Column, View, clean, long_time, note, print_json, print_table, write
+from ledger.shown import rfc3339
 
 if TYPE_CHECKING:
     from config.rules import Rules
@@ -141,14 +142,14 @@ def preview(
 
 def _stored(ledger: "Ledger", address: str) -> "Event":
     from ledger import views
+    from ledger.addresses import find_event
     from ledger.claims import load_events
 
     with ledger.read() as db:
-        event_id = views.find_event(db, address)
-        found = None if event_id is None else load_events(db, [event_id]).get(event_id)
-        view = None if event_id is None else views.get_event(db, event_id)
-    if found is None or view is None:
-        raise NotDone(f"there is no event {address or repr(address)}")
+        event_id = find_event(db, address)
+        found, view = load_events(db, [event_id]).get(event_id), views.get_event(db, event_id)
+    if found is None or view is None:  # it was pruned in this moment
+        raise NotDone(f"there is no event {address}")
     if view["payload_pruned_at"]:
         raise NotDone(f"the payload of event {address} was pruned {long_time(view['payload_pruned_at'])}")
     if view["state"] == "unparseable":
@@ -180,8 +181,6 @@ def _why_nothing(ledger: "Ledger", event: "Event", rules: "Rules", settings: "Se
 
 
 def _told_views(done: "Rehearsed") -> Iterator[View]:
-    from ledger.views import rfc3339
-
     if done.error:
         yield {"handler": done.handler, "error": done.error}
     for each in done.told:
@@ -190,7 +189,6 @@ def _told_views(done: "Rehearsed") -> Iterator[View]:
 
 
 def _told_texts(done: "Rehearsed") -> Iterator[str]:
-    from ledger.views import rfc3339
     from workers.console import draw
 
     if done.error:

@@ -76,6 +76,14 @@ class LazyGroup(TyperGroup):
         super().__init__(**settings)
         self.commands = Commands()
 
+    def invoke(self, context: Any) -> Any:  # noqa: ANN401  # ditto
+        """Run the command that was asked for, and say what is wrong with its options without Pydantic's mark."""
+        try:
+            return super().invoke(context)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
 
 def _make(name: str) -> Any:  # noqa: ANN401  # ditto
     module, _, attribute = PLACES[name].partition(":")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import NotDone
-from cli.event_page import print_event
 from cli.ledger_door import open_ledger, reading
 from cli.listing import Listing, check_names, show_list
 from cli.moment import parse_moment
@@ -25,7 +24,6 @@ from cli.options import (
 )
 from cli.remote.api import is_remote, open_api
 from cli.show import Column, View, long_time, print_json, write_bytes
-from cli.tail import print_events, tail
 from ledger.event import EventState
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
     from ledger.views import Position
 
-# ruff: noqa: PLC0415  # SQLAlchemy, and what asks a service elsewhere, are imported by those who need them; see ledger_door
+# ruff: noqa: PLC0415  # what takes long, as SQLAlchemy, or not every command needs is imported by those who need it; see ledger_door
 
 COLUMNS = (
     Column("id"),
@@ -135,6 +133,7 @@ def get_event(
       hookline events get evt_1Qabc --raw > body.json
     """
     from ledger import views
+    from ledger.addresses import find_event
 
     if raw and as_json:
         raise typer.BadParameter("--raw and --json exclude each other")
@@ -147,11 +146,10 @@ def get_event(
             raise NotDone("this needs a token with the scope payload")
     else:
         with reading(os.environ) as db:
-            event_id = views.find_event(db, event)
-            view = views.get_event(db, event_id) if event_id is not None else None
-            body = views.get_body(db, event_id) if event_id is not None else None
-    if view is None:
-        raise NotDone(f"there is no event {event or repr(event)}")
+            event_id = find_event(db, event)
+            view, body = views.get_event(db, event_id), views.get_body(db, event_id)
+    if view is None:  # it was pruned in this moment
+        raise NotDone(f"there is no event {event}")
     if raw:
         if view["payload_pruned_at"]:
             raise NotDone(f"the payload of event {event} was pruned {long_time(view['payload_pruned_at'])}")
@@ -159,6 +157,8 @@ def get_event(
     elif as_json:
         print_json([view])
     else:
+        from cli.event_page import print_event
+
         print_event(view, body or b"", full=full)
 
 
@@ -183,6 +183,7 @@ def tail_events(
       hookline events tail --since 10m --type 'charge.*'
       hookline events tail --json | jq .type
     """
+    from cli.tail import print_events, tail
     from ledger.views import Filter
 
     wanted = Filter(source=source, type=type_, handler=handler, account=account, since=since)

@@ -16,7 +16,7 @@ from cli.errors import Disconnected, Gone, NotDone
 from cli.known import check_handler, check_source
 from cli.ledger_door import open_ledger
 from cli.remote.api import is_remote, open_api
-from ledger.errors import LedgerUnavailable
+from ledger.errors import LedgerUnavailable, Unknown
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -262,7 +262,6 @@ class LocalHands:
     @contextmanager
     def _told(self, done: str) -> Iterator[None]:
         from handlers.choice import UnknownHandler
-        from ledger.addresses import Unknown
         from ledger.selection import NeverHandled
 
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import NotDone
-from ledger.errors import LedgerNotMigrated, LedgerUnavailable
+from ledger.errors import LedgerNotMigrated, LedgerUnavailable, SeveralEvents, Unknown
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -132,11 +132,9 @@ def _address(engine: "Engine") -> str:
 def _explained(engine: "Engine") -> Iterator[None]:
     from sqlalchemy.exc import DBAPIError
 
-    from ledger.views import SeveralEvents
-
     try:
         yield
-    except SeveralEvents as error:
+    except (SeveralEvents, Unknown) as error:
         raise NotDone(str(error)) from None
     except LedgerUnavailable as error:
         raise _what_is_wrong(engine, str(error)) from error

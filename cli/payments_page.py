@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cli.show import Column, Line, Part, View, cell, clean, long_time, print_lines, print_table
+from ledger.shown import rfc3339
 
 # ruff: noqa: PLC0415  # Babel is imported by the commands that need it; see ledger_door
 
@@ -71,7 +72,6 @@ def _told(told: View, view: View) -> Iterator[Line]:
 def _fact(name: str, value: object, view: View) -> str:
     from handlers.payments.money import display
     from handlers.payments.views import TIMES
-    from ledger.views import rfc3339
 
     currency = view.get("settled_currency") if name in ("fee", "net") else view.get("currency")
     if isinstance(value, int) and currency and (name in MONEY or name in ("fee", "net")):

@@ -9,6 +9,7 @@ from cli.hands import open_hands
 from cli.options import DEFAULT_LIMIT, Json, Limit
 from cli.preview import count
 from cli.show import Column, clean, long_time, print_json, print_table, write
+from ledger.shown import rfc3339
 
 COLUMNS = (
     Column("id"),
@@ -71,8 +72,6 @@ def get_replay(
 
 def _said(name: str, value: object) -> str:
     """Write what was chosen: a number with a point is a moment (Unix seconds), `ids` is how many were named."""
-    from ledger.views import rfc3339  # noqa: PLC0415  # SQLAlchemy; see ledger_door
-
     if name == "ids" and isinstance(value, int):
         return f"{count(value, 'event')} by id"
     return f"{name} {long_time(rfc3339(value)) if isinstance(value, float) else value}"

@@ -38,7 +38,7 @@ def sources(as_json: Json = False) -> None:
       hookline sources
       hookline sources --json | jq 'select(.configured and .events_24h == 0)'
     """
-    from ledger import views
+    from ledger.views.sources import list_sources
 
     configured: dict[str, str | None] = {}
     if is_remote(os.environ):
@@ -47,7 +47,7 @@ def sources(as_json: Json = False) -> None:
         configured = _configured(os.environ)
         known = {source: where is not None for source, where in configured.items()}
         with reading(os.environ) as db:
-            found = views.list_sources(db, known, now=time.time())
+            found = list_sources(db, known, now=time.time())
     if as_json:
         print_json(found)
     else:

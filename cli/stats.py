@@ -41,12 +41,13 @@ def stats(
       hookline stats --since 7d --source stripe
       hookline stats --since 1h --json | jq .latency_s
     """
-    from ledger import views
+    from ledger.views import Filter
+    from ledger.views.stats import stats_view, take_stats
 
     check_window(since, until)
     end = time.time() if until is None else until
     begin = end - DAY_S if since is None else since
-    wanted = views.Filter(source=source, type=type_, account=account)
+    wanted = Filter(source=source, type=type_, account=account)
     if is_remote(os.environ):
         from cli.remote.hands import fields
 
@@ -54,7 +55,7 @@ def stats(
     else:
         with reading(os.environ) as db:
             check_source(db, source)
-            taken = views.stats_view(views.take_stats(db, wanted, since=begin, until=end))
+            taken = stats_view(take_stats(db, wanted, since=begin, until=end))
     if as_json:
         print_json([taken])
     else:

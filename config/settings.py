@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
-from config.brokers.url import parse_rabbitmq_url, parse_redis_url
 from config.errors import InvalidSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -95,6 +94,8 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_redis(cls, value: str | None) -> str | None:
         if value is not None:
+            from config.brokers.url import parse_redis_url  # noqa: PLC0415  # what few commands have to import
+
             parse_redis_url(value)
         return value
 
@@ -102,6 +103,8 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_rabbitmq(cls, value: str | None) -> str | None:
         if value is not None:
+            from config.brokers.url import parse_rabbitmq_url  # noqa: PLC0415  # ditto
+
             parse_rabbitmq_url(value)
         return value
 

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from ledger import views
+from ledger.errors import Unknown
+from ledger.views.event import MIN_PREFIX_CHARS
 
 NAMED = 5
 # So many are named in a message; of more, the number.
 
 
-class Unknown(LookupError):
-    """Some of what was named does not exist."""
-
-    def __init__(self, noun: str, missing: Sequence[object]) -> None:
-        """Take what they were said to be, `event` or `delivery`, and how they were named."""
-        super().__init__(f"there is no {noun} {_names(missing)}")
+def find_event(db: Connection, address: str) -> int:
+    """Give our id of an event. Raises as `find_events` does."""
+    event_id = views.find_event(db, address)
+    if event_id is None:
+        raise Unknown(_no_event([address]))
+    return event_id
 
 
 def find_events(db: Connection, addresses: Sequence[str]) -> list[int]:
@@ -23,13 +25,13 @@ def find_events(db: Connection, addresses: Sequence[str]) -> list[int]:
 
     Raises:
         Unknown: some of them do not exist.
-        ledger.views.SeveralEvents: several begin like that.
+        ledger.errors.SeveralEvents: several begin like that.
 
     """
     found = views.find_events(db, addresses)
     missing = [address for address, event_id in found.items() if event_id is None]
     if missing:
-        raise Unknown("event", missing)
+        raise Unknown(_no_event(missing))
     return [event_id for event_id in found.values() if event_id is not None]
 
 
@@ -43,8 +45,14 @@ def split(db: Connection, addresses: Sequence[str]) -> tuple[set[int], list[int]
     ids = {number for address in addresses if (number := views.read_id(address)) is not None}
     missing = views.missing_deliveries(db, ids)
     if missing:
-        raise Unknown("delivery", missing)
+        raise Unknown(f"there is no delivery {_names(missing)}")
     return ids, find_events(db, [address for address in addresses if views.read_id(address) is None])
+
+
+def _no_event(missing: Sequence[str]) -> str:
+    too_short = any(0 < len(each) < MIN_PREFIX_CHARS and not each.isdigit() for each in missing)
+    hint = f" (the beginning of an id is enough, but of {MIN_PREFIX_CHARS} characters or more)" if too_short else ""
+    return f"there is no event {_names(missing)}{hint}"
 
 
 def _names(missing: Sequence[object]) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select
 
+from ledger.shown import View, rfc3339
 from ledger.tables import audit
-from ledger.views import View, rfc3339
 
 MAX_IDS = 1_000
 # Kept with an entry; of more, the number.

@@ -15,9 +15,9 @@ from ledger import audit
 from ledger.audit import By
 from ledger.event import DeliveryState, EffectState
 from ledger.pieces import delete_bodies
+from ledger.shown import rfc3339
 from ledger.store import Ledger, free, insert_or_ignore
 from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, large_bodies, past_effects
-from ledger.views import rfc3339
 
 PAGE = 2_000
 # Events a look. Looking takes no lock.

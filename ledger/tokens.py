@@ -18,9 +18,9 @@ from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from ledger import audit
 from ledger.audit import By
 from ledger.schedule import DAY_S
+from ledger.shown import View, rfc3339
 from ledger.store import insert_or_ignore
 from ledger.tables import tokens
-from ledger.views import View, rfc3339
 
 PUBLIC_BYTES, SECRET_BYTES = 6, 32
 

@@ -38,10 +38,13 @@ assert dramatiq.broker.global_broker is None, "somebody set the global broker"
 
 NOT_FOR_LOOKING = (
     "alembic dramatiq fastapi httpx opentelemetry pika prometheus_client psycopg redis rich slack_sdk "
-    "sqlalchemy.dialects.postgresql starlette stripe structlog uvicorn"
+    "sqlalchemy.dialects.postgresql starlette statistics stripe structlog uvicorn config.brokers.url"
 )
 
-LOOKS = ("events list", "events get 1", "deliveries list", "requests list", "stats", "payments list", "replays list")
+LOOKS = (
+    "events list", "events get 1", "deliveries list", "requests list", "stats", "sources", "payments list",
+    "replays list",
+)  # fmt: skip
 
 LOOKING = f"""
 import sys

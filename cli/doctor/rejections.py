@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from cli.doctor.finding import Finding, ok, problem, warning
 from cli.doctor.installation import Installation
+from ledger.shown import rfc3339
 from ledger.tables import events, requests
-from ledger.views import rfc3339
 from receivers.providers import load_providers
 
 LATELY_S = 3_600.0

@@ -1,9 +1,7 @@
 """Asks the HTTP API of a service; what it refuses comes out as one sentence."""
 
-import ipaddress
 from collections.abc import Mapping
 from contextlib import closing
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -13,7 +11,7 @@ from cli.show import note
 if TYPE_CHECKING:
     import httpx
 
-# ruff: noqa: PLC0415  # the HTTP client is imported by those who ask
+# ruff: noqa: PLC0415  # the HTTP client, and what belongs to it, is imported by those who ask
 
 URL, TOKEN = "HOOKLINE_URL", "HOOKLINE_TOKEN"
 
@@ -124,6 +122,8 @@ def place(text: object) -> str:
 
 
 def _refusal(url: str, answer: "httpx.Response") -> NotDone:
+    from http import HTTPStatus
+
     try:
         detail = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
@@ -148,6 +148,8 @@ def _object(answer: "httpx.Response") -> View:
 
 
 def _is_here(host: str) -> bool:
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

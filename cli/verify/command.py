@@ -34,7 +34,10 @@ def verify(
     source: Annotated[str | None, typer.Option(metavar="NAME", help="stripe, github or slack.")] = None,
     secret: Annotated[
         list[str] | None,
-        typer.Option(metavar="SECRET", help="What to verify with; without it, what this shell or `hookline dev` has."),
+        typer.Option(
+            metavar="SECRET",
+            help="What to verify with; may be given several times; without it, what this shell or `hookline dev` has.",
+        ),
     ] = None,
     headers: Annotated[
         str | None, typer.Option(metavar="FILE", help="The request's headers: a line each, or JSON; - reads stdin.")
@@ -132,14 +135,14 @@ def _of_event(address: str, source: str | None, headers: Headers, at: float | No
     from sqlalchemy import select
 
     from cli.verify.diagnosis import Captured
-    from ledger import views
+    from ledger.addresses import find_event
     from ledger.tables import events
 
     with reading(os.environ) as db:
-        event_id = views.find_event(db, address)
+        event_id = find_event(db, address)
         row = db.execute(select(events).where(events.c.id == event_id)).first()
-    if row is None:
-        raise NotDone(f"there is no event {address or repr(address)}")
+    if row is None:  # it was pruned in this moment
+        raise NotDone(f"there is no event {address}")
     if row.payload_pruned_at:
         raise NotDone(f"the payload of event {address} was pruned: there is nothing left to verify")
     now = row.received_at if at is None else at

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from handlers.notifications.harmless import mrkdwn
 from ledger import views
+from ledger.errors import SeveralEvents
 from ledger.views import View
 
 MAX_TEXT = 200
@@ -13,7 +14,7 @@ def show_event(db: Connection, address: str) -> str:
     """Show an event, by our id or the provider's, with its deliveries and its alerts."""
     try:
         event_id = views.find_event(db, address)
-    except views.SeveralEvents as error:
+    except SeveralEvents as error:
         return mrkdwn(str(error))
     event = None if event_id is None else views.get_event(db, event_id)
     if event is None:

@@ -17,8 +17,8 @@ from handlers.payments.version import Version, contradict
 from ledger.event import Event
 from ledger.gathered import Kind
 from ledger.prepared import insert_unless_known
+from ledger.shown import rfc3339
 from ledger.store import Transaction
-from ledger.views import rfc3339
 
 GROWING = frozenset({"amount_refunded", "amount_captured", "amount_reversed", "attempt_count"})
 # Of these the most that was ever said counts, in any kind.

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from handlers.payments import lifecycle
 from handlers.payments.tables import disputes, objects, payments, refunds
-from ledger.views import View, rfc3339
+from ledger.shown import View, rfc3339
 
 HALF_BITS = 32
 # A sum of many amounts may be more than the database's own integers hold, so their halves are added up.

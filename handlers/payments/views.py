@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from handlers.payments.history import told_of
 from handlers.payments.tables import LINKS, disputes, objects, payments, refunds
-from ledger.views import rfc3339
+from ledger.shown import rfc3339
 
 MIN_PREFIX_CHARS = 5
 MAX_NAMED = 5

@@ -1,5 +1,9 @@
-"""Look at the ledger: what the CLI and `/hookline` show. Reads only, and never all of a long history."""
+"""Look at the ledger: what the CLI and `/hookline` show. Reads only, and never all of a long history.
 
+What counts is beside it: `ledger.views.stats` and `ledger.views.sources`.
+"""
+
+from ledger.shown import View, rfc3339
 from ledger.views.deliveries import (
     count_deliveries,
     count_effects,
@@ -10,7 +14,7 @@ from ledger.views.deliveries import (
     page_of_deliveries,
     position_of_delivery,
 )
-from ledger.views.event import SeveralEvents, find_event, find_events, get_body, get_event, read_id
+from ledger.views.event import find_event, find_events, get_body, get_event, read_id
 from ledger.views.events import (
     EVENT_STATE,
     event_ids_after,
@@ -22,18 +26,13 @@ from ledger.views.events import (
 )
 from ledger.views.filter import Filter, Position, event_conditions, in_parts, within_a_day
 from ledger.views.requests import list_requests, page_of_requests, position_of_request
-from ledger.views.sources import list_sources
-from ledger.views.stats import Latency, Stats, stats_view, take_stats
-from ledger.views.view import Page, View, rfc3339
+from ledger.views.view import Page
 
 __all__ = [
     "EVENT_STATE",
     "Filter",
-    "Latency",
     "Page",
     "Position",
-    "SeveralEvents",
-    "Stats",
     "View",
     "count_deliveries",
     "count_effects",
@@ -51,7 +50,6 @@ __all__ = [
     "list_events",
     "list_events_among",
     "list_requests",
-    "list_sources",
     "missing_deliveries",
     "page_of_deliveries",
     "page_of_events",
@@ -61,7 +59,5 @@ __all__ = [
     "position_of_request",
     "read_id",
     "rfc3339",
-    "stats_view",
-    "take_stats",
     "within_a_day",
 ]

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
 
 from ledger.event import DeliveryState
+from ledger.shown import View
 from ledger.tables import DEAD, QUEUED, RUNNING, WAITING, deliveries, dismissals, effects, events
 from ledger.views.filter import Filter, Position, below, event_conditions, in_parts, is_about_events, is_known
-from ledger.views.view import NOTHING, Page, View, delivery_view, event_of
+from ledger.views.view import NOTHING, Page, delivery_view, event_of
 
 BY_EVENT = (events.c.received_at, events.c.id, deliveries.c.id)
 BY_DELIVERY = (deliveries.c.event_id, deliveries.c.id)

@@ -1,27 +1,23 @@
 """One event, found by any of its names, and everything that is known of it."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
+from ledger.errors import SeveralEvents
 from ledger.event import EffectState
 from ledger.pieces import read_body, sizes_of
+from ledger.shown import View, rfc3339
 from ledger.tables import attempts, dismissals, effects, events
 from ledger.views.events import EVENT_STATE, deliveries_of
 from ledger.views.filter import in_parts
-from ledger.views.view import View, event_view, rfc3339
+from ledger.views.view import event_view
 
 MIN_PREFIX_CHARS = 5
+# With less, a number that is no id of ours would be how some other provider's id begins.
 MAX_NAMED = 5
 LAST_CHARACTER = chr(0x10FFFF)
-
-
-class SeveralEvents(LookupError):
-    """Several events' external ids begin like that."""
-
-    def __init__(self, prefix: str, some: Sequence[str]) -> None:
-        super().__init__(f"{prefix} is how the ids of several events begin: {', '.join(some)}")
 
 
 def get_event(db: Connection, event_id: int) -> View | None:

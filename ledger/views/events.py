@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from ledger import own
 from ledger.event import DeliveryState, EffectState, EventState
+from ledger.shown import View
 from ledger.tables import DEAD, DUE, FLAWED, QUEUED, RUNNING, SENDING, WAITING, deliveries, effects, events
 from ledger.views.filter import (
     Filter,
@@ -34,7 +35,7 @@ from ledger.views.filter import (
     in_parts,
     is_known,
 )
-from ledger.views.view import NOTHING, Page, View, delivery_view, event_view
+from ledger.views.view import NOTHING, Page, delivery_view, event_view
 
 WAITING_DELIVERIES = (DeliveryState.PENDING, DeliveryState.QUEUED, DeliveryState.RUNNING)
 WAITING_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.AMBIGUOUS)

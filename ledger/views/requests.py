@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, select
 
+from ledger.shown import View, rfc3339
 from ledger.tables import requests
 from ledger.views.filter import Filter, Position, below, time_conditions
-from ledger.views.view import Page, View, rfc3339
+from ledger.views.view import Page
 
 NEWEST_FIRST = (requests.c.received_at, requests.c.id)
 

@@ -1,7 +1,6 @@
 """The sources as the ledger knows them: when each was heard of last, and whether that is unusual."""
 
-import statistics
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,9 +8,9 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from ledger import own
 from ledger.schedule import DAY_S
+from ledger.shown import View, rfc3339
 from ledger.tables import events, requests
 from ledger.views.filter import Filter, event_conditions
-from ledger.views.view import View, rfc3339
 
 SAMPLED = 200
 # So many of the newest events say what gap between two of them is usual.
@@ -56,8 +55,16 @@ def _source(db: Connection, name: str, now: float) -> View:
         "rejected_24h": db.execute(
             rejected.where(requests.c.source == name, requests.c.received_at >= lately)
         ).scalar_one(),
-        "usual_gap_s": round(statistics.median(gaps), 3) if gaps else None,
+        "usual_gap_s": _usual(gaps),
     }
+
+
+def _usual(gaps: Sequence[float]) -> float | None:
+    if not gaps:
+        return None
+    from statistics import median  # noqa: PLC0415  # with fractions and decimals, which whoever asks for a name does without
+
+    return round(median(gaps), 3)
 
 
 def _newest(db: Connection, name: str) -> list[Any]:

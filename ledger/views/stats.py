@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, exists, f
 from ledger import own
 from ledger.event import DeliveryState, EventState, Trigger
 from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
+from ledger.shown import View, rfc3339
 from ledger.tables import deliveries, events, requests
 from ledger.views.events import EVENT_STATE, FEW
 from ledger.views.filter import Filter, event_conditions, time_conditions
-from ledger.views.view import View, rfc3339
 
 BUCKETS_S = (MINUTE_S, 10 * MINUTE_S, HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S, 30 * DAY_S)
 MAX_BUCKETS = 60

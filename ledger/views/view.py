@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
 
+from ledger.shown import View, rfc3339
 from ledger.views.filter import Position
-
-View = dict[str, Any]  # one JSON object
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,3 @@ def delivery_view(row: Row[Any]) -> View:
         "last_error": row.last_error,
         "replay": row.replay_id,
     }
-
-
-def rfc3339(at: float | None) -> str | None:
-    """Write a time (Unix seconds) as RFC 3339 in UTC, with milliseconds."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

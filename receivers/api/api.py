@@ -13,12 +13,10 @@ from config.settings import Settings
 from handlers.choice import UnknownHandler
 from handlers.payments.views import SeveralObjects
 from handlers.router import Handler
-from ledger.addresses import Unknown
-from ledger.errors import LedgerUnavailable
+from ledger.errors import LedgerUnavailable, SeveralEvents, Unknown
 from ledger.names import UnknownName
 from ledger.selection import NeverHandled
 from ledger.store import Ledger
-from ledger.views import SeveralEvents
 from receivers.api.book import Book
 from receivers.api.counting import Counting
 from receivers.api.doing import Doing

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from ledger import views
 from ledger.store import Ledger
 from ledger.tokens import Scope
+from ledger.views import Filter
+from ledger.views.sources import list_sources
+from ledger.views.stats import stats_view, take_stats
 from receivers.api import questions, replies
 from receivers.api.endpoint import add_endpoint
 from receivers.api.names import Names
@@ -35,13 +37,13 @@ class Counting:
     def stats(self, asked: Annotated[questions.StatsAsked, Query()]) -> Response:
         """Count what came in, of the last 24 h unless `since` says otherwise, and how long it took."""
         since, until = span_of(asked, now=time.time())
-        wanted = views.Filter(source=asked.source, type=asked.type, account=asked.account)
+        wanted = Filter(source=asked.source, type=asked.type, account=asked.account)
         with self._ledger.read() as db:
             self._known.check(db, wanted)
-            taken = views.take_stats(db, wanted, since=since, until=until)
-        return JSONResponse(views.stats_view(taken))
+            taken = take_stats(db, wanted, since=since, until=until)
+        return JSONResponse(stats_view(taken))
 
     def sources(self) -> Response:
         """List the sources: whether they are configured, and what came in of each in 24 h."""
         with self._ledger.read() as db:
-            return JSONResponse({"sources": views.list_sources(db, self._configured, now=time.time())})
+            return JSONResponse({"sources": list_sources(db, self._configured, now=time.time())})

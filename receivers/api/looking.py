@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from ledger import following, names, replays, views
+from ledger.addresses import find_event
 from ledger.event import DeliveryState
 from ledger.store import Ledger
 from ledger.tokens import Scope
@@ -85,7 +86,7 @@ class Looking:
     def event(self, event: Address, request: Request) -> Response:
         """Give everything that is known of one event; its headers only with the scope `payload`."""
         with self._ledger.read() as db:
-            view = views.get_event(db, _find(db, event))
+            view = views.get_event(db, find_event(db, event))
         if view is None:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {event}.")
         return JSONResponse(_as_seen_by(request, view))
@@ -93,7 +94,7 @@ class Looking:
     def raw(self, event: Address) -> Response:
         """Give the exact bytes of an event that were signed."""
         with self._ledger.read() as db:
-            event_id = _find(db, event)
+            event_id = find_event(db, event)
             view, body = views.get_event(db, event_id), views.get_body(db, event_id)
         if view is None or body is None:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {event}.")
@@ -157,20 +158,6 @@ class Looking:
         since = None if wanted.since is None else views.rfc3339(max(wanted.since, 0.0))
         last = found.views[-1]["id"] if found.next is not None and found.views else None
         return JSONResponse({what.rsplit(maxsplit=1)[-1]: found.views, "since": since, "next": last})
-
-
-def _find(db: Connection, address: str) -> int:
-    """Find an event.
-
-    Raises:
-        Refused: there is none.
-        ledger.views.SeveralEvents: several begin like that.
-
-    """
-    event_id = views.find_event(db, address)
-    if event_id is None:
-        raise Refused(HTTPStatus.NOT_FOUND, f"There is no event {address}.")
-    return event_id
 
 
 def _as_seen_by(request: Request, view: View) -> View:

@@ -16,6 +16,7 @@ from sqlalchemy import event, insert, update
 
 from cli.moment import parse_moment
 from ledger import views
+from ledger.errors import SeveralEvents
 from ledger.event import DeliveryState, EventState
 from ledger.store import Ledger
 from ledger.tables import deliveries, dismissals, events
@@ -172,9 +173,9 @@ def test_how_an_external_id_begins_is_enough_where_only_one_begins_so(ledger: Le
         many = [f"nothing-{number}" for number in range(30)]
         for names in (addresses, (*addresses, *many)):
             assert list(views.find_events(db, names).values())[:5] == [2, 3, None, None, None][: len(names)]
-        with pytest.raises(views.SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
+        with pytest.raises(SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
             views.find_event(db, "evt_1Q")
-        with pytest.raises(views.SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
+        with pytest.raises(SeveralEvents, match="evt_1Qabc, evt_1Qabd"):
             views.find_events(db, ("evt_1Q", *many))
 
 

@@ -74,9 +74,16 @@ def test_a_setting_that_cannot_be_used_is_named(bare_shell: Shell) -> None:
     assert "PORT cannot be used" in bare_shell.having(PORT="http").refused("events", "list")
 
 
-@pytest.mark.parametrize("unknown", ["9" * 30, "", "-évt"])
+@pytest.mark.parametrize("unknown", ["9" * 30, "", "-événement"])
 def test_an_unknown_event_is_not_found(shell: Shell, unknown: str) -> None:
     assert shell.refused("events", "get", "--", unknown) == f"there is no event {unknown or repr(unknown)}"
+
+
+def test_too_little_of_an_id_is_not_found_and_says_how_much_is_enough(shell: Shell, ledger: Ledger) -> None:
+    fill(ledger)
+    enough = "(the beginning of an id is enough, but of 5 characters or more)"
+    assert shell.refused("events", "get", "evt") == f"there is no event evt {enough}"
+    assert shell.refused("retry", "evt", "--yes") == f"there is no event evt {enough}; nothing was retried"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +91,7 @@ def test_an_unknown_event_is_not_found(shell: Shell, unknown: str) -> None:
     [
         (("events", "list", "--since", "tomorrow"), "30m, 24h"),
         (("events", "list", "--since", "1h", "--until", "2h"), "earlier"),
+        (("events", "list", "--state", "odd"), "'--state': 'odd' is not one of 'dead'"),
         (("retry",), "--handler"),
         (("events", "get", os.fsdecode(b"\xff")), "UTF-8"),
     ],

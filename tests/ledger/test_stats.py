@@ -8,7 +8,9 @@ from sqlalchemy import insert, update
 
 from ledger.store import Ledger
 from ledger.tables import deliveries, requests
-from ledger.views import Filter, Stats, list_sources, take_stats
+from ledger.views import Filter
+from ledger.views.sources import list_sources
+from ledger.views.stats import Stats, take_stats
 from tests.engines import ON_BOTH
 from tests.ledger.making import new_event, store
 
