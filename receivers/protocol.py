@@ -49,6 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Expect nothing any more."""
         self._expect_nothing()
         super().connection_lost(exc)
+        if self.scope:
+            self.scope.pop("extensions", None)  # else it and this connection would hold each other
 
     def data_received(self, data: bytes) -> None:
         """Parse what came. The parser calls the `on_…` methods below."""

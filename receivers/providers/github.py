@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.event import FORM, JSON, Unreadable
+from receivers.outline import Outline
 from receivers.provider import (
     MIB,
     UNKNOWN,
@@ -45,12 +46,19 @@ class _Shape:
     event on the day when GitHub adds a key to it.
     """
 
-    needs: tuple[str, ...]
+    needs: tuple["_Path", ...]
     lacks: frozenset[str] = frozenset()
 
 
+_Path = tuple[str, ...]
+
+
+def _path(dotted: str) -> _Path:
+    return tuple(dotted.split("."))
+
+
 def _shape(*needs: str, lacks: str = "") -> _Shape:
-    return _Shape(needs, frozenset(lacks.split()))
+    return _Shape(tuple(_path(dotted) for dotted in needs), frozenset(lacks.split()))
 
 
 _SUBJECTS = (
@@ -103,6 +111,21 @@ SHAPES: Mapping[str, _Shape] = {
 }
 # An event that is not here passes as it is; one that a handler acts on belongs here.
 
+_ANY_SHAPE = _Shape(())
+
+_OWNERS = (_path("organization.login"), _path("repository.owner.login"))
+_ACTION = _path("action")
+
+_OUTLINE = Outline(
+    ".".join(path)
+    for path in [
+        _ACTION,
+        *_OWNERS,
+        *(path for shape in SHAPES.values() for path in (*shape.needs, *map(_path, shape.lacks))),
+    ]
+)
+# All that we look at.
+
 
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> int:  # noqa: ARG001  # signs no time
     """Give the position of the secret that signed the request.
@@ -123,7 +146,7 @@ def read(request: Request) -> Incoming:
     """Name an event by hook, GUID and body. A redelivery has the same three (docs.github.com, "Redelivering")."""
     event = _claimed_event(request.headers)
     try:
-        payload = read_payload_field(request)
+        payload = _read_outline(request)
     except Unreadable as error:
         return _name(request, {}, event, flaw=str(error))
     return _name(request, payload, event, flaw=_misfit(event, payload))
@@ -133,12 +156,17 @@ def _sign(secret: str, body: bytes) -> bytes:
     return b"sha256=" + hmac.digest(secret.encode(), body, "sha256").hex().encode("ascii")
 
 
+def _read_outline(request: Request) -> dict[str, Any]:
+    """Read what we look at. Raises Unreadable."""
+    return _OUTLINE.read(request.body) if request.content_type == JSON else read_payload_field(request)
+
+
 def _claimed_event(headers: Headers) -> str | None:
     event = headers.name(b"x-github-event")
     return event if event and _EVENT.fullmatch(event) else None
 
 
-def _name(request: Request, payload: Mapping[str, Any], event: str | None, *, flaw: str | None) -> Incoming:
+def _name(request: Request, payload: dict[str, Any], event: str | None, *, flaw: str | None) -> Incoming:
     guid = request.headers.name(b"x-github-delivery")
     return Incoming(
         external_id=guid or body_identity(request),
@@ -163,28 +191,33 @@ def _type(event: str | None, action: object) -> str:
     return dotted if is_name(action) and is_name(dotted) else event
 
 
-def _account(payload: Mapping[str, Any]) -> str | None:
-    logins = (_at(payload, "organization.login"), _at(payload, "repository.owner.login"))
-    return next((login for login in logins if is_name(login)), None)
+def _account(payload: dict[str, Any]) -> str | None:
+    for path in _OWNERS:
+        login = _at(payload, path)
+        if is_name(login):
+            return login
+    return None
 
 
-def _misfit(event: str | None, payload: Mapping[str, Any]) -> str | None:
+def _misfit(event: str | None, payload: dict[str, Any]) -> str | None:
     """Say why a body cannot be that of the event which the headers claim, or None if it can."""
     if event is None:
         return "no X-GitHub-Event header, or more than one, or not an event's name"
-    shape = SHAPES.get(event, _Shape(()))
-    missing = [path for path in shape.needs if _at(payload, path) is None]
-    if missing:
-        return f"not the body of {event}: it has no {missing[0]}"
-    alien = sorted(shape.lacks & payload.keys())
-    return f"not the body of {event}: it has {alien[0]}" if alien else None
+    shape = SHAPES.get(event, _ANY_SHAPE)
+    for path in shape.needs:
+        if _at(payload, path) is None:
+            return f"not the body of {event}: it has no {'.'.join(path)}"
+    alien = shape.lacks & payload.keys()
+    return f"not the body of {event}: it has {min(alien)}" if alien else None
 
 
-def _at(payload: Mapping[str, Any], path: str) -> object:
-    """Follow a dotted path; None where it leads nowhere."""
+def _at(payload: dict[str, Any], path: _Path) -> object:
+    """Follow a path; None where it leads nowhere."""
     value: object = payload
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
     return value
 
 

@@ -1,6 +1,8 @@
 """The answer in one piece is, byte for byte, what uvicorn would have written."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -43,8 +45,8 @@ class Wire(asyncio.Transport):
         pass
 
 
-async def answered(answer: Callable[[], Response], came: bytes, *, gone: bool = False) -> Wire:
-    """Let bytes come in at once, and give what went out."""
+def connection(answer: Callable[[], Response]) -> BoundedProtocol:
+    """Make a connection to an app that answers everything alike."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await Request(scope, receive).body()
@@ -52,14 +54,18 @@ async def answered(answer: Callable[[], Response], came: bytes, *, gone: bool = 
 
     state = ServerState()
     state.default_headers = [(b"date", b"Mon, 23 Nov 2026 16:00:00 GMT")]
-    protocol = BoundedProtocol(Config(app, lifespan="off", log_config=None, proxy_headers=False), state, {})
+    return BoundedProtocol(Config(app, lifespan="off", log_config=None, proxy_headers=False), state, {})
+
+
+async def answered(protocol: BoundedProtocol, came: bytes, *, gone: bool = False) -> Wire:
+    """Let bytes come in at once, and give what went out."""
     wire = Wire()
     protocol.connection_made(wire)
     protocol.data_received(came)
     if gone:
         protocol.connection_lost(ConnectionResetError())
-    while state.tasks:
-        await asyncio.wait(state.tasks)
+    while protocol.tasks:
+        await asyncio.wait(protocol.tasks)
     return wire
 
 
@@ -68,12 +74,27 @@ async def answered(answer: Callable[[], Response], came: bytes, *, gone: bool = 
     ("came", "pieces"), [(POST, 1), (POST * 3, None), (LAST, 2), (OLD, 2), (PATIENT, 2), (POST + LAST, None)]
 )
 async def test_an_answer_in_one_piece_is_the_same_answer(came: bytes, pieces: int | None) -> None:
-    ours = await answered(lambda: Ok(b'{"status":"accepted"}'), came)
-    theirs = await answered(lambda: JSONResponse({"status": "accepted"}), came)
+    ours = await answered(connection(lambda: Ok(b'{"status":"accepted"}')), came)
+    theirs = await answered(connection(lambda: JSONResponse({"status": "accepted"})), came)
     assert (b"".join(ours.written), ours.closed) == (b"".join(theirs.written), theirs.closed)
     assert pieces in {None, len(ours.written)}
 
 
 @pytest.mark.anyio
 async def test_who_has_gone_is_not_answered() -> None:
-    assert not (await answered(lambda: Ok(b"{}"), POST, gone=True)).written
+    assert not (await answered(connection(lambda: Ok(b"{}")), POST, gone=True)).written
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_has_ended_leaves_no_garbage_to_look_for() -> None:
+    protocol = connection(lambda: Ok(b"{}"))
+    await answered(protocol, POST)
+    await asyncio.sleep(0)
+    left = weakref.ref(protocol)
+    gc.disable()
+    try:
+        protocol.connection_lost(None)
+        del protocol
+        assert left() is None
+    finally:
+        gc.enable()
