@@ -63,6 +63,20 @@ def test_every_id_is_announced_once(broker: Broker) -> None:
     assert sorted(ids) == list(range(300))
 
 
+def test_under_load_what_is_committed_while_the_announcer_rests_travels_together() -> None:
+    broker = StubBroker(middleware=[])
+    broker.declare_queue("payments")
+    announcer = Announcer(broker, metrics=uncounted())
+    announcer.start()
+    for each in range(400):
+        announcer.ring({"payments": [each]})
+    announcer.stop()
+    messages = [Message.decode(raw) for raw in broker.queues["payments"].queue]
+    assert sorted(each for message in messages for each in message.args[0]) == list(range(400))
+    assert len(messages) < 100
+    broker.close()
+
+
 def test_a_message_holds_ids_and_nothing_else(broker: Any) -> None:
     ring_deliveries(broker, "payments", [7])
     (raw,) = broker.client.hgetall("hookline:payments.msgs").values()
