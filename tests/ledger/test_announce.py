@@ -43,7 +43,7 @@ def in_queue(broker: Any, queue: str = "payments") -> list[list[int]]:
 
 @pytest.mark.parametrize(
     ("count", "messages"),
-    [(1, 1), (4, 4), (5, 1), (32, 1), (33, 2), (256, 8), (257, 9)],
+    [(1, 1), (4, 4), (5, 1), (64, 1), (65, 2), (256, 4), (257, 5)],
 )
 def test_few_ids_travel_one_by_one_and_many_travel_together(count: int, messages: int) -> None:
     broker = StubBroker(middleware=[])
@@ -61,6 +61,20 @@ def test_every_id_is_announced_once(broker: Broker) -> None:
     announcer.stop()
     ids = [each for queue in ("payments", "default") for message in in_queue(broker, queue) for each in message]
     assert sorted(ids) == list(range(300))
+
+
+def test_under_load_what_is_committed_while_the_announcer_rests_travels_together() -> None:
+    broker = StubBroker(middleware=[])
+    broker.declare_queue("payments")
+    announcer = Announcer(broker, metrics=uncounted())
+    announcer.start()
+    for each in range(400):
+        announcer.ring({"payments": [each]})
+    announcer.stop()
+    messages = [Message.decode(raw) for raw in broker.queues["payments"].queue]
+    assert sorted(each for message in messages for each in message.args[0]) == list(range(400))
+    assert len(messages) < 100
+    broker.close()
 
 
 def test_a_message_holds_ids_and_nothing_else(broker: Any) -> None:
