@@ -24,6 +24,7 @@ from ledger.look_ups import QUEUE as LOOK_UPS_QUEUE
 from ledger.migrate import check_migrated
 from ledger.store import Ledger
 from workers.ask import make_stripe
+from workers.bell import Bell
 from workers.deliver import HANDLER_LIMIT_S, Deliverer
 from workers.look_up import LookUps
 from workers.post import make_slack
@@ -70,12 +71,13 @@ def make_worker(settings: Settings) -> Broker:
         with contextlib.suppress(*BROKER_ERRORS):  # the sweeper rings again
             ring_effects(broker)
 
+    bell = Bell(ring)
     deliverer = Deliverer(
         ledger=handled,
         router=router,
         channels=Channels(finance=settings.slack_finance_channel, engineering=settings.slack_engineering_channel),
         watch=watch,
-        ring_effects=ring,
+        ring_effects=bell.ring,
         report=report,
         rules=rules,
         allowed_users=settings.allowed_users,
@@ -92,7 +94,7 @@ def make_worker(settings: Settings) -> Broker:
         look_ups = LookUps(ledger=handled, router=router, stripe=stripe, watch=watch, report=report, ring=ring_queues)
     sender = Sender(ledger=sent, slack=make_slack(settings), watch=watch, report=report)
     _declare(broker, deliverer, look_ups, sender)
-    broker.add_middleware(_Process(watch, [sender, *([look_ups] if look_ups else [])], traces))
+    broker.add_middleware(_Process(watch, bell, [sender, *([look_ups] if look_ups else [])], traces))
     return broker
 
 
@@ -112,8 +114,9 @@ def _declare(broker: Broker, deliverer: Deliverer, look_ups: LookUps | None, sen
 class _Process(Middleware):
     """What begins and ends with the worker process."""
 
-    def __init__(self, watch: Watch, lanes: Sequence[Sender | LookUps], traces: Traces) -> None:
+    def __init__(self, watch: Watch, bell: Bell, lanes: Sequence[Sender | LookUps], traces: Traces) -> None:
         self._watch = watch
+        self._bell = bell
         self._lanes = lanes
         self._traces = traces
 
@@ -123,12 +126,14 @@ class _Process(Middleware):
         worker.worker_timeout = WAKE_MS
         end_when_a_thread_dies()
         self._watch.start()
+        self._bell.start()
 
     def before_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         for lane in self._lanes:
             lane.stop()
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
+        self._bell.stop()
         self._watch.stop()
         self._traces.stop()
         become_release(self._watch.held())
