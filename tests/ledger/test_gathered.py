@@ -27,7 +27,8 @@ def done(db: Connection, mine: Transaction, steps: list[tuple[str, str]], gather
     noted: list[tuple[str, bool]] = []
     seen: list[Any] = []
     for number, (step, key) in enumerate(steps):
-        its = {"event_id": 1, "delivery_id": 1, "key": key, "channel": "#c", "message": {"text": str(number)}, "now": 0}
+        its: dict[str, Any] = {"event_id": 1, "delivery_id": 1, "key": key, "channel": "#c", "now": 0.0}
+        its["message"] = {"text": str(number)}
         if step == "plan":
             effects.plan(mine, **its, note=lambda key, id_: noted.append((key, id_ is not None)))
         elif step == "show":
