@@ -153,10 +153,12 @@ class Metrics:
 
     # What a worker tells.
 
-    def attempted(self, *, handler: str, outcome: str, seconds: float) -> None:
-        """Count a run of a delivery. `outcome`: one of OUTCOMES."""
-        self._attempts[handler, outcome].inc()
-        self._attempt[handler,].observe(seconds)
+    def attempted(self, *, handler: str, outcome: str, seconds: Collection[float]) -> None:
+        """Count runs of deliveries that took so long each. `outcome`: one of OUTCOMES."""
+        self._attempts[handler, outcome].inc(len(seconds))
+        attempt = self._attempt[handler,]
+        for each in seconds:
+            attempt.observe(each)
 
     def handled(self, *, seconds: float) -> None:
         """Count a delivery that is done, so long after its event was received."""

@@ -6,7 +6,7 @@ taken for dead and comes back, a doubled message or a forged one changes nothing
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -38,8 +38,7 @@ MAX_LOADED_BYTES = 8 * 1024 * 1024
 CLAIMABLE = or_(QUEUED, WAITING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(NamedTuple):
     """A delivery that this worker holds."""
 
     id: int
@@ -79,7 +78,7 @@ class Outcome:
     crashed: bool = False  # it counts like the death of its worker
 
 
-_TAKEN = tuple(field.name for field in fields(Taken))
+_TAKEN = Taken._fields
 _COLUMNS = {"attempt": "attempts"}  # where a column is called otherwise
 _EVENT = tuple(field.name for field in fields(Event) if field.init)
 # By place and not by name: a row's names cost as much as its values.
@@ -125,18 +124,12 @@ def claim(db: Connection, ids: Sequence[int], *, handlers: Collection[str], toke
     """
     statement = _CLAIM_IN_COMPANY if len(ids) > 1 else _CLAIM_ALONE
     its = {"its_ids": as_list(db, ids), "its_handlers": as_list(db, handlers), "its_token": token, "its_now": now}
-    return [Taken(**_named(_TAKEN, row)) for row in sorted(statement.execute(db, its))]
+    return [Taken._make((*known, _true_or_false(again))) for *known, again in sorted(statement.execute(db, its))]
 
 
-def _named(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
-    """Give a row's values by name. The driver of SQLite knows no true and false."""
-    return {
-        name: bool(value) if name in _TRUE_OR_FALSE and value is not None else value
-        for name, value in zip(names, row, strict=True)
-    }
-
-
-_TRUE_OR_FALSE = frozenset({"again", "livemode"})
+def _true_or_false(value: int | None) -> bool | None:
+    """Read what the driver of SQLite gives: it knows no true and false."""
+    return None if value is None else bool(value)
 
 
 _SIZES = prepare_with_lists(
@@ -166,8 +159,16 @@ def load(db: Connection, taken: Sequence[Taken]) -> list[Claimed]:
 def load_events(db: Connection, event_ids: Collection[int]) -> dict[int, Event]:
     """Load events as handlers see them, by id."""
     rows = _LOAD.execute(db, {"its_ids": as_list(db, event_ids)})
-    loaded = (Event(**_named(_EVENT, row)) for row in rows)
-    return {event.id: event if event.body else replace(event, body=read_body(db, event.id)) for event in loaded}
+    events_by_id = {row[0]: _event(row) for row in rows}
+    # The body of a large one is elsewhere.
+    large = {id_: replace(event, body=read_body(db, id_)) for id_, event in events_by_id.items() if not event.body}
+    return events_by_id | large
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    known = dict(zip(_EVENT, row, strict=True))
+    known["livemode"] = _true_or_false(known["livemode"])
+    return Event(**known)
 
 
 _HELD = Prepared(in_turn(select(deliveries.c.id).where(RUNNING, deliveries.c.token == bindparam("its_token"))))

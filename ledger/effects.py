@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from ledger.claims import short
 from ledger.event import EffectState
 from ledger.gathered import Kind
-from ledger.prepared import as_list, insert_unless_known, prepare_with_lists
+from ledger.prepared import InsertGivingIds, as_list, insert_unless_known, prepare_with_lists
 from ledger.schedule import Schedule
 from ledger.store import Transaction, free, insert_or_ignore, run
 from ledger.tables import DUE, SENDING, cases, channels, effects, past_effects
@@ -99,8 +99,8 @@ def write_message(message: Mapping[str, Any], *, for_us_only: bool = False) -> s
     a thread as a message of its own. It stumbles, and the message waits for a worker of this version.
     """
     if not for_us_only:
-        return json.dumps(message)
-    return json.dumps({(LAYOUT if name == "blocks" else name): value for name, value in message.items()})
+        return _WRITE(message)
+    return _WRITE({(LAYOUT if name == "blocks" else name): value for name, value in message.items()})
 
 
 def read_message(written: str) -> dict[str, Any]:
@@ -110,6 +110,9 @@ def read_message(written: str) -> dict[str, Any]:
 
 
 LAYOUT = "layout"
+
+_WRITE = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+# Made once, as every message passes through it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def plan(
 def _write_plans(db: Connection, plans: Sequence[_Plan]) -> None:
     # What waits is found by its channel (`ledger.line`), so the channel must be known.
     _NEW_CHANNEL.execute_each(db, [{"name": name} for name in dict.fromkeys(plan.row["channel"] for plan in plans)])
-    ids = _NEW.execute_each_for_one(db, [plan.row for plan in plans])
+    ids = _NEW.ids(db, [plan.row for plan in plans])
     past = _past(db, [plan.row["key"] for plan in plans])
     for each, effect_id in zip(plans, ids, strict=True):
         key = each.row["key"]
@@ -277,11 +280,10 @@ def _short(text: str | None) -> str | None:
 def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:
     # What waits is found by its channel (`ledger.line`), so the channel must be known.
     run(db, _NEW_CHANNEL, {"name": row["channel"]})
-    result: int | None = run(db, _NEW, row).scalar()
-    return result
+    return run(db, _NEW, row).new_id
 
 
-_NEW = insert_unless_known(effects, effects.c.id)
+_NEW = InsertGivingIds(effects)
 _NEW_CHANNEL = insert_unless_known(channels)
 _PAST = prepare_with_lists(lambda among: select(past_effects.c.key).where(among(past_effects.c.key, "its_keys")))
 _PLANS = Kind(_write_plans, effects, channels, past_effects)

@@ -1,6 +1,7 @@
 """What came of a delivery or an effect, told to the log, the metrics and the traces. Never what a body says."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,27 +41,30 @@ class Report:
         done = [claimed for claimed, outcome, _ in attempts if outcome.state == DeliveryState.DONE]
         if len(done) > 1:
             _log_done(done)
-        for claimed, outcome, ran in attempts:
+        for claimed, outcome, _ in attempts:
             if outcome.state != DeliveryState.DONE or len(done) == 1:
                 _log_outcome(claimed, outcome)
-            self._count(claimed, outcome, ran)
+        self._count(attempts)
+        if self._traces.on:
+            for claimed, outcome, ran in attempts:
+                self._trace_delivery(claimed, _in_a_word(outcome), ran)
 
     def delivery(self, claimed: Claimed, outcome: Outcome, ran: Span) -> None:
         """Tell how an attempt went."""
-        _log_outcome(claimed, outcome)
-        self._count(claimed, outcome, ran)
+        self.message([(claimed, outcome, ran)])
 
-    def _count(self, claimed: Claimed, outcome: Outcome, ran: Span) -> None:
-        word = "crashed" if outcome.crashed else outcome.state.value
-        self._metrics.attempted(handler=claimed.delivery.handler, outcome=word, seconds=ran.seconds)
-        if outcome.state == DeliveryState.DONE and claimed.delivery.trigger == Trigger.INITIAL:
-            # Retries and replays wait on purpose: that is no lag.
-            self._metrics.handled(seconds=time.time() - claimed.event.received_at)
-        self._trace_delivery(claimed, word, ran)
+    def _count(self, attempts: Sequence[tuple[Claimed, Outcome, Span]]) -> None:
+        now = time.time()
+        took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        for claimed, outcome, ran in attempts:
+            took[claimed.delivery.handler, _in_a_word(outcome)].append(ran.seconds)
+            if outcome.state is DeliveryState.DONE and claimed.delivery.trigger == Trigger.INITIAL:
+                # Retries and replays wait on purpose: that is no lag.
+                self._metrics.handled(seconds=now - claimed.event.received_at)
+        for (handler, word), seconds in took.items():
+            self._metrics.attempted(handler=handler, outcome=word, seconds=seconds)
 
     def _trace_delivery(self, claimed: Claimed, outcome: str, ran: Span) -> None:
-        if not self._traces.on:
-            return
         event, delivery = claimed.event, claimed.delivery
         deliver = self._traces.begin(
             "deliver",
@@ -92,6 +96,10 @@ class Report:
             attempt=effect.attempts,
         )
         span.end(at=ran.ended_at, failed=outcome in ("ambiguous", "failed", "dead"), outcome=outcome)
+
+
+def _in_a_word(outcome: Outcome) -> str:
+    return "crashed" if outcome.crashed else outcome.state.value
 
 
 def _log_done(done: Sequence[Claimed]) -> None:

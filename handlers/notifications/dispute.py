@@ -14,7 +14,7 @@ from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Dispute, Move
 from handlers.payments.payer import paid_by
-from handlers.reading import Snapshot, read
+from handlers.reading import read_snapshot
 from handlers.router import handler
 from ledger.event import Event
 
@@ -39,7 +39,7 @@ OVER = frozenset({"warning_closed", "won", "lost", "prevented"})
 @handler(source="stripe", types=["charge.dispute.*"], queue="notifications")
 def dispute(event: Event, ctx: Context) -> None:
     """Keep one message for each dispute."""
-    snapshot = read(event, Snapshot[Dispute])
+    snapshot = read_snapshot(event, Dispute)
     opened = snapshot.data.object
     part = Part(
         name="dispute",

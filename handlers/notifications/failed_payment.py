@@ -13,7 +13,7 @@ from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DECLINES, in_words, with_code
 from handlers.payments.objects import BillingDetails, Intent
 from handlers.payments.tables import history, payments
-from handlers.reading import Snapshot, read
+from handlers.reading import Snapshot, read_snapshot
 from handlers.router import handler
 from ledger.effects import About, read_message
 from ledger.event import Event
@@ -24,12 +24,12 @@ from ledger.tables import effects, events
 @handler(source="stripe", types=["payment_intent.payment_failed"], queue="notifications")
 def failed_payment(event: Event, ctx: Context) -> None:
     """Tell each failed try once, also one that was paid meanwhile, and say so; a second try is told again."""
-    snapshot = read(event, Snapshot[Intent])
+    snapshot = read_snapshot(event, Intent)
     intent = snapshot.data.object
-    code = intent.failure_code
+    code, money = intent.failure_code, intent.money
     what = PAID if _is_paid(event, ctx, intent.id) else FAILED
     alert = Alert(
-        title=f"{what} {intent.money.display()} ({in_words(code, DECLINES)})",
+        title=f"{what} {money.display()} ({in_words(code, DECLINES)})",
         facts={
             "Customer": _customer(intent),
             "Reason": with_code(code, DECLINES),
@@ -37,7 +37,7 @@ def failed_payment(event: Event, ctx: Context) -> None:
         },
         link=stripe_link(event, "payments", intent.id),
         kind="failed_payment",
-        money=intent.money,
+        money=money,
         customer=_identity(intent),
         code=code,
     )

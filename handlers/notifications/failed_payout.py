@@ -15,7 +15,7 @@ from handlers.notifications.reasons import PAYOUT_FAILURES, in_words, with_code
 from handlers.notifications.times import in_utc
 from handlers.payments.money import Money
 from handlers.payments.objects import Payout
-from handlers.reading import Snapshot, read
+from handlers.reading import Snapshot, read_snapshot
 from handlers.router import handler
 from ledger import tables
 from ledger.event import Event
@@ -24,7 +24,7 @@ from ledger.event import Event
 @handler(source="stripe", types=["payout.failed", "payout.paid"], queue="notifications")
 def failed_payout(event: Event, ctx: Context) -> None:
     """Keep one message for each failed payout."""
-    snapshot = read(event, Snapshot[Payout])
+    snapshot = read_snapshot(event, Payout)
     if event.type == "payout.paid":
         _heal(event, ctx, snapshot)
     else:

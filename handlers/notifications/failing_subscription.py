@@ -17,7 +17,7 @@ from handlers.payments.change import Change
 from handlers.payments.declines import CHARGE_FAILED, TRY_FAILED, Decline, Owner, declines_of, invoices_of
 from handlers.payments.money import Money
 from handlers.payments.objects import Invoice, Subscription
-from handlers.reading import Snapshot, read
+from handlers.reading import read_snapshot
 from handlers.router import handler
 from ledger.event import Event
 
@@ -54,7 +54,7 @@ SAID_BY_CHARGE, SAID_BY_PAYMENT = range(2)
 @handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
 def failing_invoice(event: Event, ctx: Context) -> None:
     """Keep one message for each invoice that cannot be collected."""
-    snapshot = read(event, Snapshot[Invoice])
+    snapshot = read_snapshot(event, Invoice)
     invoice = snapshot.data.object
     status = invoice.status or ("paid" if event.type == "invoice.paid" else "open")
     parts = [_part("invoice", snapshot.created, _facts(invoice, status), ended=status in ENDED, rank=_rank(invoice))]
@@ -71,7 +71,7 @@ def failing_invoice(event: Event, ctx: Context) -> None:
 )
 def failing_subscription(event: Event, ctx: Context) -> None:
     """Say in the same message what became of the subscription."""
-    snapshot = read(event, Snapshot[Subscription])
+    snapshot = read_snapshot(event, Subscription)
     subscription = snapshot.data.object
     if subscription.latest_invoice is None:
         return

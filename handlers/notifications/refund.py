@@ -25,7 +25,7 @@ from handlers.payments.money import Money
 from handlers.payments.objects import Refund
 from handlers.payments.payer import paid_by
 from handlers.payments.tables import history, refunds
-from handlers.reading import Snapshot, read
+from handlers.reading import read_object, read_snapshot
 from handlers.router import handler
 from ledger import tables
 from ledger.event import Event
@@ -54,7 +54,7 @@ PAY_BACK = "the money is back in our Stripe balance: pay the customer back in an
 @handler(source="stripe", types=["refund.created", "refund.updated", "refund.failed"], queue="notifications")
 def refund(event: Event, ctx: Context) -> None:
     """Keep one message for each refund."""
-    snapshot = read(event, Snapshot[Refund])
+    snapshot = read_snapshot(event, Refund)
     made = snapshot.data.object
     state = FAILED if event.type == "refund.failed" else made.status or "pending"
     part = _part("refund", snapshot.created, state, _facts(made, state, snapshot.created))
@@ -71,7 +71,7 @@ def refund(event: Event, ctx: Context) -> None:
 
 def made_anew(event: Event, ctx: Context) -> None:
     """Close what this refund makes good, now that the book has it: nobody who fails from now on overlooks it."""
-    made = read(event, Snapshot[Refund]).data.object
+    made = read_object(event, Refund)
     if made.status == SUCCEEDED:
         _heal(event, ctx, made)
 

@@ -17,7 +17,7 @@ from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money
 from handlers.payments.objects import Charge, Dispute, EarlyFraudWarning, Review
 from handlers.payments.payer import paid_by
-from handlers.reading import Snapshot, read
+from handlers.reading import Snapshot, read_snapshot
 from handlers.router import handler
 from ledger.event import Event
 
@@ -25,7 +25,7 @@ from ledger.event import Event
 @handler(source="stripe", types=["radar.early_fraud_warning.*"], queue="notifications")
 def early_fraud_warning(event: Event, ctx: Context) -> None:
     """Tell of a bank's warning while a refund still prevents a dispute."""
-    snapshot = read(event, Snapshot[EarlyFraudWarning])
+    snapshot = read_snapshot(event, EarlyFraudWarning)
     warning = snapshot.data.object
     facts = {
         "id": warning.id,
@@ -42,7 +42,7 @@ def early_fraud_warning(event: Event, ctx: Context) -> None:
 @handler(source="stripe", types=["review.opened", "review.closed"], queue="notifications")
 def review(event: Event, ctx: Context) -> None:
     """Tell of a payment that a person should look at."""
-    snapshot = read(event, Snapshot[Review])
+    snapshot = read_snapshot(event, Review)
     it = snapshot.data.object
     facts = {
         "id": it.id,
@@ -59,7 +59,7 @@ def review(event: Event, ctx: Context) -> None:
 @handler(source="stripe", types=["charge.refunded"], queue="notifications")
 def refunded_in_full(event: Event, ctx: Context) -> None:
     """Settle the case of a payment that went back as a whole; what is left of one could still be disputed."""
-    snapshot = read(event, Snapshot[Charge])
+    snapshot = read_snapshot(event, Charge)
     charge = snapshot.data.object
     if charge.amount_refunded < (charge.amount_captured or charge.amount):
         return

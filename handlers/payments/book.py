@@ -18,7 +18,7 @@ from handlers.payments.merge import LASTING
 from handlers.payments.objects import Charge, Dispute, Intent, Refund
 from handlers.payments.tables import disputes, payments, refunds
 from handlers.payments.version import Version, contradict, version_of
-from handlers.reading import Snapshot, read
+from handlers.reading import Snapshot, read_snapshot
 from ledger.event import Event
 from ledger.prepared import Prepared, insert_unless_known
 from ledger.store import Transaction
@@ -111,7 +111,7 @@ def _this(values: Mapping[str, str | int]) -> dict[str, str | int | None]:
 
 def enter_intent(db: Transaction, event: Event) -> Change:
     """Enter what a payment intent's event says."""
-    snapshot = read(event, Snapshot[Intent])
+    snapshot = read_snapshot(event, Intent)
     intent = snapshot.data.object
     state = TRY_FAILED if intent.last_payment_error and intent.status == PAYMENT.order[0] else intent.status
     facts: Facts = {
@@ -135,7 +135,7 @@ def enter_refunded_charge(db: Transaction, event: Event) -> Change:
 
     Only ever more: a refund that a bank sends back later is to be seen in `refunds`, as failed.
     """
-    snapshot = read(event, Snapshot[Charge])
+    snapshot = read_snapshot(event, Charge)
     charge = snapshot.data.object
     facts: Facts = {
         "amount": charge.amount,
@@ -166,7 +166,7 @@ def _tied(db: Transaction, change: Change, whose: Mapping[str, str | bool], invo
 
 def enter_refund(db: Transaction, event: Event) -> Change:
     """Enter what a refund's event says."""
-    snapshot = read(event, Snapshot[Refund])
+    snapshot = read_snapshot(event, Refund)
     refund = snapshot.data.object
     facts: Facts = {
         "payment_intent": refund.payment_intent,
@@ -185,7 +185,7 @@ def enter_refund(db: Transaction, event: Event) -> Change:
 
 def enter_dispute(db: Transaction, event: Event) -> Change:
     """Enter what a dispute's event says."""
-    snapshot = read(event, Snapshot[Dispute])
+    snapshot = read_snapshot(event, Dispute)
     dispute = snapshot.data.object
     facts: Facts = {
         "payment_intent": dispute.payment_intent,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select, update
@@ -15,7 +14,7 @@ from handlers.payments.kinds import Kind
 from handlers.payments.merge import LASTING, PLAIN, Page, merge
 from handlers.payments.tables import objects
 from handlers.payments.version import Version, contradict, version_of
-from handlers.reading import Snapshot, read
+from handlers.reading import read_snapshot
 from ledger.event import Event
 from ledger.prepared import Prepared, insert_unless_known
 from ledger.store import Transaction
@@ -36,8 +35,8 @@ def keep(db: Transaction, event: Event, kind: Kind) -> Change:
         GiveUp: the event lacks what the book needs.
 
     """
-    snapshot = read(event, _snapshot_of(kind.shape))
-    it: Kept = snapshot.data.object
+    snapshot = read_snapshot(event, kind.shape)
+    it = snapshot.data.object
     whose = _whose(event, it)
     told = page_of(it, kind, type_=event.type, created=snapshot.created, event_id=event.external_id)
     note(
@@ -49,11 +48,6 @@ def keep(db: Transaction, event: Event, kind: Kind) -> Change:
         facts={**told.facts, **told.details},
     )
     return _enter(db, whose, told, kind)
-
-
-@lru_cache(maxsize=64)
-def _snapshot_of(shape: type[Kept]) -> Any:  # noqa: ANN401  # a class, made at run time
-    return Snapshot[shape]  # type: ignore[valid-type]
 
 
 def page_of(it: Kept, kind: Kind, *, type_: str, created: int, event_id: str) -> Page:

@@ -21,7 +21,7 @@ from handlers.payments import book
 from handlers.payments.keep import keep
 from handlers.payments.kinds import KINDS, TYPES, kind_of
 from handlers.payments.tables import history
-from handlers.reading import Name, Reference, Shape, Snapshot, read
+from handlers.reading import Name, Reference, Shape, read, read_object
 from handlers.router import handler
 from ledger.event import JSON, Event
 from ledger.look_ups import QUEUE
@@ -169,7 +169,7 @@ def object_path(event: Event) -> str:
         GiveUp: Stripe cannot be asked for this kind.
 
     """
-    it = read(event, Snapshot[_It]).data.object
+    it = read_object(event, _It)
     kind = KINDS.get(it.object.rpartition(".")[2])
     start = OWN_PATHS.get(it.object) or (kind.path if kind else None)
     if start is None:
@@ -179,7 +179,7 @@ def object_path(event: Event) -> str:
 
 def expanded(event: Event) -> tuple[str, ...]:
     """Name what Stripe is to put in whole, where otherwise its id is."""
-    it = read(event, Snapshot[_It]).data.object
+    it = read_object(event, _It)
     return ("balance_transaction",) if it.object in SETTLED else ()
 
 
@@ -220,7 +220,7 @@ def told_of_itself(event: Event) -> Event:
 
 def enter(db: Transaction, event: Event, now: Event) -> None:
     """Enter into the book what Stripe says `now` of the object that `event` tells of."""
-    about = read(event, Snapshot[_It]).data.object.object
+    about = read_object(event, _It).object
     if about == "payment_intent":
         book.enter_intent(db, now)
     elif about == "refund":

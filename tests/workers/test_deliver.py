@@ -64,6 +64,17 @@ def test_a_delivery_that_fails_leaves_its_neighbours_alone(bench: Bench) -> None
     assert [effect.key for effect in planned(bench.ledger)] == ["evt_1", "evt_3"]
 
 
+def test_an_effect_that_cannot_be_written_is_the_failure_of_the_delivery_that_planned_it(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        channel: Any = None if event.id == 2 else "#finance"
+        context.post(event, key=event.external_id, channel=channel, text="hello", blocks=[])
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, *[new_event(key=f"evt_{n}") for n in (1, 2, 3)]))
+    assert states(bench.ledger) == ["done", "failed", "done"]
+    assert [effect.key for effect in planned(bench.ledger)] == ["evt_1", "evt_3"]
+
+
 def test_a_failed_delivery_is_due_again_within_its_step_and_says_why(bench: Bench) -> None:
     def run(_event: Event, _context: Context) -> None:
         raise ValueError("amount is missing")
