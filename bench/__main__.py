@@ -1,28 +1,35 @@
 """`python -m bench`: measure, and print one table. Progress goes to standard error."""
 
 import argparse
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench import plan as sizes
-from bench.catalogue import BENCHMARKS, measure_all
+from bench.catalogue import BENCHMARKS, measure_all, usual_s
 from bench.machine import describe
 from bench.plan import MIN_JUDGED_ROUNDS, Plan
+from bench.rounds import say
 from bench.service import directory, end_in_order
 from bench.table import as_json, as_markdown, as_text
 from config.settings import CHECKOUT
+
+LIMIT_S = 600.0
+# Of a run of everything in its usual size.
 
 
 def main() -> None:
     """Run the benchmarks that were asked for. Exit status 1: one of them failed its own check."""
     options = _parser().parse_args()
     end_in_order()
+    names = options.only or list(BENCHMARKS)
     with _place(options.place) as place:
         plan = _plan(options, place)
+        say(_expectation(names, plan))
         machine = describe(place)
-        rows = list(measure_all(options.only or list(BENCHMARKS), plan))
+        rows = list(measure_all(names, plan))
     write = as_json if options.json else as_markdown if options.markdown else as_text
     sys.stdout.write(write(machine, rows, judged=plan.judged) + "\n")
     sys.exit(1 if any(row.failed is not None for row in rows) else 0)
@@ -36,7 +43,15 @@ def _plan(options: argparse.Namespace, place: Path) -> Plan:
         sizes=sizes.QUICK if options.quick else sizes.FULL if options.full else sizes.USUAL,
         place=place,
         smoke=options.quick,
+        limit_s=LIMIT_S if not (options.quick or options.full or options.only or options.rounds) else math.inf,
     )
+
+
+def _expectation(names: Sequence[str], plan: Plan) -> str:
+    if plan.smoke:
+        return "everything small, several at once: under a minute on two cores that have nothing else to do"
+    minutes = usual_s(names) / 60
+    return f"about {minutes:.0f} minutes with {MIN_JUDGED_ROUNDS} rounds on two cores that have nothing else to do"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tests.cli.dev.waiting import descendants, wait_until
 from tests.system.service import Service
 
 NAME = "memory"
+TAKES_S = 40
 
 WANTED = Wanted(text="≤ 1.2", ratio_at_most=1.2)
 
