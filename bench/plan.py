@@ -41,7 +41,7 @@ QUICK = Sizes(
 # A smoke run: does every benchmark still run, and do its own checks hold?
 
 USUAL = Sizes(
-    drained_events=4_000,
+    drained_events=3_000,
     sustained_s=60,
     idle_events=150,
     small_ledger=10_000,

@@ -18,7 +18,7 @@ from tests.cli.dev.waiting import descendants, wait_until
 from tests.system.service import VALKEY, Service
 
 NAME = "memory"
-TAKES_S = 40
+TAKES_S = 30
 
 WANTED = Wanted(text="≤ 1.2", ratio_at_most=1.2)
 
