@@ -1,5 +1,6 @@
 """How large a run is: rounds, seconds, sizes, and the directory it works in."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ QUICK = Sizes(
 # A smoke run: does every benchmark still run, and do its own checks hold?
 
 USUAL = Sizes(
-    drained_events=5_000,
+    drained_events=3_000,
     sustained_s=60,
     idle_events=150,
     small_ledger=10_000,
@@ -48,10 +49,10 @@ USUAL = Sizes(
     handled_before=10_000,
     handled_after=30_000,
     backlog=12_000,
-    large_body_s=4,
+    large_body_s=3,
     starts=5,
 )
-# Meant to fit into ten minutes on two cores, which is why memory is looked at after less than the full number.
+# Fits into ten minutes on two cores, which is why memory is looked at after less than the full number.
 
 FULL = Sizes(
     drained_events=9_000,
@@ -76,6 +77,7 @@ class Plan:
     sizes: Sizes
     place: Path  # an empty directory on the disk that is measured
     smoke: bool  # only to see that everything works: no times are judged
+    limit_s: float = math.inf  # what would not end by then is left out, and named
 
     @property
     def judged(self) -> bool:

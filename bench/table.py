@@ -2,8 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from bench.row import Row
+from bench.row import REPORTED, Row, Wanted
+
+BRIEF_HEADINGS = ("what", "against", "ratio, or figure", "wanted", "reached")
 
 HEADINGS = ("what", "against", "ours", "theirs", "ratio (range)", "wanted", "reached")
 
@@ -27,9 +31,29 @@ def as_markdown(machine: Mapping[str, str], rows: Sequence[Row], *, judged: bool
     return "\n".join([*described, "", *(f"| {' | '.join(line)} |" for line in lines), *_notes(rows)])
 
 
+def as_brief_markdown(machine: Mapping[str, str], rows: Sequence[Row], *, judged: bool) -> str:
+    """Write what was hoped for and what became of it, for a page that is about something else."""
+    about = ". ".join(machine[name] for name in ("machine", "system", "disk") if name in machine)
+    wanted = [row for row in rows if row.wanted.text != REPORTED.text or row.skipped or row.failed]
+    lines = [BRIEF_HEADINGS, ("---",) * len(BRIEF_HEADINGS), *(_brief_cells(row, judged=judged) for row in wanted)]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", f"{about}."])
+
+
 def as_json(machine: Mapping[str, str], rows: Sequence[Row], *, judged: bool) -> str:
-    """Write it for a program: one object."""
-    return json.dumps({"machine": dict(machine), "rows": [_object(row, judged=judged) for row in rows]}, indent=2)
+    """Write it for a program: one object, which `from_json` reads."""
+    objects = [_object(row, judged=judged) for row in rows]
+    return json.dumps({"machine": dict(machine), "judged": judged, "rows": objects}, indent=2)
+
+
+def from_json(text: str) -> tuple[Mapping[str, str], list[Row], bool]:
+    """Read what `as_json` wrote: the machine, the rows, whether they are judged."""
+    read = json.loads(text)
+    return read["machine"], [_row(each) for each in read["rows"]], read["judged"]
+
+
+def _row(each: Mapping[str, Any]) -> Row:
+    kept = ("name", "what", "against", "ours", "theirs", "note", "skipped", "failed")
+    return Row(**{name: each[name] for name in kept}, wanted=Wanted(text=each["wanted"], **each["bounds"]))
 
 
 def _cells(row: Row, *, judged: bool) -> tuple[str, ...]:
@@ -42,6 +66,11 @@ def _cells(row: Row, *, judged: bool) -> tuple[str, ...]:
         row.wanted.text,
         _verdict(row, judged=judged),
     )
+
+
+def _brief_cells(row: Row, *, judged: bool) -> tuple[str, ...]:
+    found = _figure(row.our_median) if row.ratio is None else f"{row.ratio:.2f}"
+    return (row.what, row.against, found, row.wanted.text, _verdict(row, judged=judged))
 
 
 def _figure(value: float | None) -> str:
@@ -82,6 +111,7 @@ def _object(row: Row, *, judged: bool) -> dict[str, object]:
         "ratios": row.ratios,
         "ratio": row.ratio,
         "wanted": row.wanted.text,
+        "bounds": {name: bound for name, bound in asdict(row.wanted).items() if name != "text"},
         "reached": row.reached if judged else None,
         "skipped": row.skipped,
         "failed": row.failed,

@@ -16,6 +16,7 @@ from tests.system.secrets import SECRETS
 from tests.system.service import Service
 
 NAME = "ack"
+TAKES_S = 30
 
 WANTED = Wanted(text="≤ 3", ratio_at_most=3)
 

@@ -21,6 +21,7 @@ from tests.system.service import Service, copy_checkout
 from tests.system.slack_stand_in import SlackStandIn, Trouble
 
 NAME = "drain"
+TAKES_S = 60
 BARE = "bare Dramatiq, empty actor"
 TOGETHER = "deliveries a message"
 

@@ -24,6 +24,7 @@ from ledger.views import Filter, list_events
 from tests.system.service import Service
 
 NAME = "growth"
+TAKES_S = 60
 
 WANTED = Wanted(text="≥ 0.8", ratio_at_least=0.8)
 

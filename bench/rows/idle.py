@@ -16,6 +16,7 @@ from bench.service import directory, hookline
 from tests.system.service import Service
 
 NAME = "idle"
+TAKES_S = 20
 
 P50 = Wanted(text="≤ 20 ms", ours_at_most=20)
 P99 = Wanted(text="≤ 100 ms", ours_at_most=100)

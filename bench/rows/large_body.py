@@ -18,6 +18,7 @@ from config.settings import CHECKOUT
 from tests.system.service import Service
 
 NAME = "large-body"
+TAKES_S = 35
 
 WANTED = Wanted(text="≤ 2", ratio_at_most=2)
 

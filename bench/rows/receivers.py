@@ -21,6 +21,7 @@ from tests.system.secrets import GITHUB_SECRET
 from tests.system.service import START_S
 
 NAME = "receivers"
+TAKES_S = 55
 WHAT = "accepted GitHub events/s, one web process"
 
 AHEAD = Wanted(text="≥ 1.0", ratio_at_least=1.0)

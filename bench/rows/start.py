@@ -16,6 +16,7 @@ from tests.cli.dev.waiting import wait_until
 from tests.servers.ports import unused_port
 
 NAME = "start"
+TAKES_S = 20
 
 WANTED = Wanted(text="≤ 3 s", ours_at_most=3)
 

@@ -16,7 +16,7 @@ from config.settings import CHECKOUT
 from tests.system.service import Service
 
 NAME = "sustained"
-TAKES_S = 75
+TAKES_S = 70
 
 WANTED = Wanted(text="report; ≥ 3,000 on two cores", ours_at_least=3_000)
 

@@ -8,7 +8,7 @@ from bench.errors import CheckFailed
 from bench.load import Load
 from bench.rounds import alternate
 from bench.row import Row, Wanted
-from bench.table import as_json, as_markdown, as_text
+from bench.table import as_brief_markdown, as_json, as_markdown, as_text, from_json
 
 AT_LEAST = Wanted(text="≥ 1.0", ratio_at_least=1.0)
 AT_MOST = Wanted(text="≤ 20 ms", ours_at_most=20)
@@ -60,6 +60,17 @@ def test_json_holds_every_round() -> None:
     row = Row(name="x", what="x", ours=[1.0, 3.0], theirs=[2.0, 2.0], wanted=AT_LEAST)
     [found] = json.loads(as_json({"machine": "2 cores"}, [row], judged=True))["rows"]
     assert (found["ours"], found["theirs"], found["ratios"]) == ([1.0, 3.0], [2.0, 2.0], [0.5, 1.5])
+
+
+def test_a_run_that_was_kept_as_json_can_be_shown_again() -> None:
+    rows = [
+        Row(name="x", what="x", against="y", ours=[1.0, 3.0], theirs=[2.0, 2.0], wanted=AT_LEAST, note="why"),
+        Row(name="z", what="z", skipped="no node"),
+    ]
+    written = as_json({"machine": "2 cores"}, rows, judged=True)
+    machine, read, judged = from_json(written)
+    assert as_text(machine, read, judged=judged) == as_text({"machine": "2 cores"}, rows, judged=True)
+    assert "| x | y | 1.00 | ≥ 1.0 | yes |" in as_brief_markdown(machine, read, judged=judged)
 
 
 def load(*, sent: int, accepted: int, refused: int, lost: int = 0) -> Load:
