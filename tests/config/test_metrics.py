@@ -24,7 +24,7 @@ from config.settings import load_settings
 metrics = make_metrics(load_settings(os.environ), secrets={"stripe": 2}, handlers=["topic.run"])
 for _ in range(int(sys.argv[1])):
     metrics.event_answered(source="stripe", result="accepted", secret_position=1, seconds=0.004)
-    metrics.attempted(handler="topic.run", outcome="done", seconds=0.5)
+    metrics.attempted(handler="topic.run", outcome="done", seconds=[0.5])
 print("counted", flush=True)
 sys.stdin.read()
 """

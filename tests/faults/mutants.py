@@ -43,8 +43,9 @@ MUTANTS: Sequence[Mutant] = (
         changes=(
             Change(
                 "ledger/writer.py",
-                "            return await waiter.future\n",
-                "            return Receipt(0, duplicate=False) if event else await waiter.future\n",
+                "            receipt: Receipt = await self._hand_in(event, len(event.body), timeout_s)\n",
+                "            self._hand_in(event, len(event.body), timeout_s)\n"
+                "            receipt = Receipt(0, duplicate=False)\n",
             ),
             Change("receivers/answers.py", '"event":%d', '"was":%d'),
         ),

@@ -154,9 +154,8 @@ def test_each_event_of_a_day_counts_once_as_its_worst_delivery_stands(ledger: Le
     both = ("topic.one", "topic.two")
     for number in range(6):
         store(ledger, new_event(received_at=100.0 + number, handlers=both if number < 5 else ()))
-    store(
-        ledger, new_event(received_at=99.0), new_event(received_at=200.0), new_event(received_at=150, source="hookline")
-    )
+    ours = new_event(received_at=150.0, source="hookline")
+    store(ledger, new_event(received_at=99.0), new_event(received_at=200.0), ours)
     states = {
         1: ("done", "done"),
         2: ("done", "dead"),
