@@ -49,7 +49,7 @@ def lines(view: View) -> Iterator[str]:
     yield f"{', '.join(_counts(view))}{more}"
     yield from (f"  {handler}: {number:,}" for handler, number in view.get("handlers", {}).items())
     if view.get("effects_recorded"):
-        yield f"  effects recorded already: {view['effects_recorded']:,}, skipped unless --again"
+        yield f"  effects of their own recorded already: {view['effects_recorded']:,}, skipped unless --again"
     if view["overtaken"]:
         yield f"  overtaken: {count(view['overtaken'], 'event')}, of whose objects the book knows something newer"
     for label, amounts in (("money", view["amounts"]), ("test money", view["test_amounts"])):

@@ -169,7 +169,10 @@ def _ids_where(narrow: TextClause) -> Select[Any]:
 
 
 def effects_recorded(db: Connection, items: Sequence[Item]) -> int:
-    """Count the effects that these deliveries have recorded: they are not done again."""
+    """Count the effects that these deliveries have recorded: they are not done again.
+
+    Neither is what another event's delivery has told under the same key, which only a rehearsal finds out.
+    """
     ids = [item.delivery_id for item in items if item.delivery_id is not None]
     count = select(func.count()).select_from(effects)
     return sum(db.execute(count.where(effects.c.delivery_id.in_(some))).scalar_one() for some in in_parts(ids))

@@ -136,9 +136,11 @@ def load(db: "Connection", event_id: int) -> Stored:
     from sqlalchemy import select
 
     from ledger.tables import events
+    from ledger.views import get_body
 
     row = db.execute(select(events).where(events.c.id == event_id)).first()
-    if row is None or row.payload_pruned_at:
+    body = get_body(db, event_id)
+    if row is None or row.payload_pruned_at or body is None:
         raise Gone(f"the payload of event {event_id} was pruned: it cannot be sent")
     return Stored(
         id=row.id,
@@ -147,7 +149,7 @@ def load(db: "Connection", event_id: int) -> Stored:
         type=row.type,
         content_type=row.content_type,
         headers=read_headers(row.headers),
-        body=row.body,
+        body=body,
     )
 
 

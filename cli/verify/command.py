@@ -137,17 +137,19 @@ def _of_event(address: str, source: str | None, headers: Headers, at: float | No
     from cli.verify.diagnosis import Captured
     from ledger.addresses import find_event
     from ledger.tables import events
+    from ledger.views import get_body
 
     with reading(os.environ) as db:
         event_id = find_event(db, address)
         row = db.execute(select(events).where(events.c.id == event_id)).first()
-    if row is None:  # it was pruned in this moment
+        body = get_body(db, event_id)
+    if row is None or body is None:  # it was pruned in this moment
         raise NotDone(f"there is no event {address}")
     if row.payload_pruned_at:
         raise NotDone(f"the payload of event {address} was pruned: there is nothing left to verify")
     now = row.received_at if at is None else at
     clock = _clock("the event came in", at)
-    return Captured(source=source or row.source, headers=headers, body=row.body, received_at=now, clock=clock)
+    return Captured(source=source or row.source, headers=headers, body=body, received_at=now, clock=clock)
 
 
 def _clock(when: str, at: float | None) -> str:

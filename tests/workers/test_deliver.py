@@ -75,6 +75,20 @@ def test_an_effect_that_cannot_be_written_is_the_failure_of_the_delivery_that_pl
     assert [effect.key for effect in planned(bench.ledger)] == ["evt_1", "evt_3"]
 
 
+def test_an_effect_that_cannot_be_written_is_not_lost_in_the_error_that_another_delivery_swallows(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        if event.id == 1:
+            post(event, context, key="good")
+            context.post(event, key="bad", channel=None, text="hello", blocks=[])  # type: ignore[arg-type]
+        with contextlib.suppress(DBAPIError):
+            context.db.execute(select(deliveries.c.id))
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, *[new_event() for _ in range(3)]))
+    assert states(bench.ledger) == ["failed", "done", "done"]
+    assert planned(bench.ledger) == []
+
+
 def test_a_failed_delivery_is_due_again_within_its_step_and_says_why(bench: Bench) -> None:
     def run(_event: Event, _context: Context) -> None:
         raise ValueError("amount is missing")

@@ -1,11 +1,13 @@
 """`hookline verify` as a command: files, a stored rejection, a stored event; exit statuses; no secret on the screen."""
 
 import json
+import time
 from pathlib import Path
 
 from sqlalchemy import insert
 
 from cli.signing import sign_stripe
+from ledger.pieces import write_body
 from ledger.store import Ledger
 from ledger.tables import requests
 from tests.cli.shell import Shell
@@ -45,7 +47,8 @@ def test_a_rejected_request_and_a_stored_event_bring_what_was_kept(
                 headers=json.dumps(signature), body_size=len(BODY), body_sha256="0" * 64,
             )
         )  # fmt: skip
-    store(ledger, new_event(key="evt_1", body=BODY, received_at=NOW))
+    in_pieces = write_body(ledger, BODY, until=time.monotonic() + 10)
+    store(ledger, new_event(key="evt_1", body=b"", body_id=in_pieces, received_at=NOW))
     having = shell.having(STRIPE_WEBHOOK_SECRET=f"whsec_another_0123456789,{SECRET}")
     done = having.run("verify", "--request", "1")
     assert (done.returncode, "without the body" in done.stdout) == (1, True)
