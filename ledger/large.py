@@ -3,6 +3,7 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import select
@@ -45,7 +46,8 @@ class LargeWriter:
             return put
         receipt = await self._writer.append(event._replace(body=b"", body_id=put), timeout_s=timeout_s)
         if receipt.duplicate:  # somebody sent it at the same time
-            self._thread.submit(self._forget, put)
+            with suppress(RuntimeError):  # stop(); the event is on disk all the same, and the sweeper forgets that body
+                self._thread.submit(self._forget, put)
         return receipt
 
     async def _put_aside(self, event: NewEvent) -> Receipt | int:

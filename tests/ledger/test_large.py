@@ -129,6 +129,12 @@ async def test_a_large_body_that_cannot_be_written_in_time_leaves_no_event(ledge
     assert left(ledger) == (0, 0)
 
 
+@ON_SQLITE
+def test_when_the_time_is_short_a_large_body_is_written_with_shorter_rests(ledger: Ledger) -> None:
+    write_body(ledger, body_of(20 * PIECE_BYTES), until=time.monotonic() + 3, rest=1_000)
+    assert left(ledger) == (1, 20)
+
+
 @pytest.mark.parametrize("prune", [empty_payloads, delete_events])
 async def test_a_large_body_goes_with_the_payload_of_its_event(ledger: Ledger, large: LargeWriter, prune: Deed) -> None:
     old, other = [await large.append(large_event(), timeout_s=TIMEOUT_S) for _ in range(2)]
