@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
@@ -59,6 +60,9 @@ class LargeWriter:
             raise LedgerUnavailable(f"a large body was not on disk within {PATIENCE_S:g} s") from None
         except (asyncio.CancelledError, RuntimeError):  # uvicorn, at the end of its graceful shutdown, or stop()
             raise LedgerUnavailable("this process ends") from None
+        except SQLAlchemyError as error:  # about the statement and not the ledger: no more is known of it
+            log.exception("large body cannot be written")
+            raise LedgerUnavailable(type(error).__name__) from error
 
     def _write(self, event: NewEvent, until: float) -> Receipt | int:
         """Write the body and give its id; or the receipt of an event that is known, with nothing written."""
