@@ -49,7 +49,8 @@ class Refrain:
         fields = [self._pattern % row for row in rows]
         text = "".join(fields)
         quotes = self._pattern.count('"') * len(rows)
-        if "\\" in text or text.count('"') != quotes or not text.isprintable() or may_hold_secret(text):
+        plain = text.isascii() and text.isprintable() and "\\" not in text and text.count('"') == quotes
+        if not plain or may_hold_secret(text):
             return False
         rest = render_line(None, "info", self._origin(None, "info", {"event": self._event}))[1:]
         self._lines.write([f"{{{each},{rest}" for each in fields])

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
@@ -45,7 +47,8 @@ class LargeWriter:
             return put
         receipt = await self._writer.append(event._replace(body=b"", body_id=put), timeout_s=timeout_s)
         if receipt.duplicate:  # somebody sent it at the same time
-            self._thread.submit(self._forget, put)
+            with suppress(RuntimeError):  # stop(); the event is on disk all the same, and the sweeper forgets that body
+                self._thread.submit(self._forget, put)
         return receipt
 
     async def _put_aside(self, event: NewEvent) -> Receipt | int:
@@ -57,6 +60,9 @@ class LargeWriter:
             raise LedgerUnavailable(f"a large body was not on disk within {PATIENCE_S:g} s") from None
         except (asyncio.CancelledError, RuntimeError):  # uvicorn, at the end of its graceful shutdown, or stop()
             raise LedgerUnavailable("this process ends") from None
+        except SQLAlchemyError as error:  # about the statement and not the ledger: no more is known of it
+            log.exception("large body cannot be written")
+            raise LedgerUnavailable(type(error).__name__) from error
 
     def _write(self, event: NewEvent, until: float) -> Receipt | int:
         """Write the body and give its id; or the receipt of an event that is known, with nothing written."""

@@ -21,7 +21,8 @@ PIECE_BYTES = 256 * 1024
 
 REST = 1
 # Times what a piece took, the ledger belongs to others before the next one: a lock goes to whoever asks first, and that
-# would always be the thread that has just let it go.
+# would always be the thread that has just let it go. Less when the time is short: GitHub does not send
+# again by itself what was refused.
 
 NOBODYS_AFTER_S = 3_600.0
 # Far longer than any event waits to be committed.
@@ -34,28 +35,35 @@ class BodyGone(Exception):
     """The pieces of a body are not there any more: its event came an hour late, or a clock jumped."""
 
 
-def write_body(ledger: Ledger, body: bytes, *, until: float) -> int:
+def write_body(ledger: Ledger, body: bytes, *, until: float, rest: float = REST) -> int:
     """Make a body durable that belongs to no event yet; give its id.
 
     Args:
         ledger: where.
         body: what.
         until: give up then (monotonic seconds). What is written by then is nobody's.
+        rest: see REST; less when the time is short.
 
     Raises:
         LedgerUnavailable: it cannot be written, or not in time.
 
     """
     body_id = 0
-    for number, piece in enumerate(_cut(body)):
+    pieces = list(_cut(body))
+    for number, piece in enumerate(pieces):
         began = time.monotonic()
         if began > until:
             raise LedgerUnavailable("a large body took too long to write")
         with ledger.write() as db:
             body_id = body_id or _begin(db, len(body))
             db.execute(insert(body_pieces), {"body_id": body_id, "number": number, "content": piece})
-        time.sleep(REST * (time.monotonic() - began))
+        time.sleep(_rest_s(time.monotonic() - began, until - time.monotonic(), len(pieces) - number - 1, rest))
     return body_id
+
+
+def _rest_s(took_s: float, left_s: float, left: int, rest: float) -> float:
+    """Say how long to rest after a piece that took so long, so that those that are left take half of the time left."""
+    return max(0.0, min(rest * took_s, left_s / left / 2 - took_s)) if left else 0.0
 
 
 def _cut(body: bytes) -> Iterator[memoryview]:

@@ -188,10 +188,15 @@ class Writer:
         except Exception as error:
             # Not the database but one of the rows: find it, so that its neighbours get in. Nothing may end this
             # thread: a process that cannot write and goes on listening is worse than a refused event.
-            if len(events) <= 1:
+            if not events:  # a probe alone: there is no row to blame
+                raise LedgerUnavailable(type(error).__name__) from error
+            if len(events) == 1 and not probe:
                 log.exception("event cannot be written")
-                return [LedgerUnavailable(type(error).__name__)] * len(events)
-            return [outcome for event in events for outcome in self._commit([event], probe=False)]
+                return [LedgerUnavailable(type(error).__name__)]
+            outcomes = [outcome for event in events for outcome in self._commit([event], probe=False)]
+            if probe:
+                self._commit([], probe=True)
+            return outcomes
         self.committed_at = time.monotonic()
         if events:
             self._metrics.committed(events=len(events), seconds=self.committed_at - began)

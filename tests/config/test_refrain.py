@@ -48,8 +48,9 @@ def test_a_round_of_lines_says_what_each_line_would_say_by_itself(rows: list[Row
 
 
 @pytest.mark.usefixtures("_in_production")
-def test_usual_lines_are_written_letter_by_letter_as_structlog_writes_them() -> None:
-    line, plain = (said([("evt_1", 7)], plainly=plainly).split('"timestamp"')[0] for plainly in (False, True))
+@pytest.mark.parametrize("text", ["evt_1", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_lines_are_written_letter_by_letter_as_structlog_writes_them(text: str) -> None:
+    line, plain = (said([(text, 7)], plainly=plainly).split('"timestamp"')[0] for plainly in (False, True))
     assert line == plain
 
 

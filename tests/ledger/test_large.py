@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from config.metrics import uncounted
 from ledger import claims
@@ -126,6 +126,24 @@ async def test_a_large_event_that_several_send_at_once_is_one_event_with_one_bod
 async def test_a_large_body_that_cannot_be_written_in_time_leaves_no_event(ledger: Ledger) -> None:
     with pytest.raises(LedgerUnavailable):
         write_body(ledger, body_of(PIECE_BYTES), until=time.monotonic() - 1)
+    assert left(ledger) == (0, 0)
+
+
+@ON_SQLITE
+def test_when_the_time_is_short_a_large_body_is_written_with_shorter_rests(ledger: Ledger) -> None:
+    write_body(ledger, body_of(20 * PIECE_BYTES), until=time.monotonic() + 3, rest=1_000)
+    assert left(ledger) == (1, 20)
+
+
+async def test_a_large_body_that_the_database_refuses_leaves_no_event(ledger: Ledger, large: LargeWriter) -> None:
+    with ledger.write() as db:
+        db.execute(text("ALTER TABLE body_pieces RENAME TO elsewhere"))
+    try:
+        with pytest.raises(LedgerUnavailable):
+            await large.append(large_event(), timeout_s=TIMEOUT_S)
+    finally:
+        with ledger.write() as db:
+            db.execute(text("ALTER TABLE elsewhere RENAME TO body_pieces"))
     assert left(ledger) == (0, 0)
 
 

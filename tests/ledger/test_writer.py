@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import URL, event, func, select
+from sqlalchemy import URL, event, func, select, text
 
 from config.metrics import uncounted
 from ledger.append import Doorbells
@@ -210,6 +210,25 @@ async def test_a_probe_says_whether_a_commit_is_possible(writer: Writer, lock: L
         await writer.probe(timeout_s=0.1)
     lock.rollback()
     await writer.probe(timeout_s=5)
+
+
+@ON_POSTGRESQL
+async def test_a_probe_that_fails_for_whatever_reason_says_so_and_its_neighbours_get_in(
+    ledger: Ledger, writer: Writer
+) -> None:
+    with ledger.write() as db:
+        db.execute(text("ALTER TABLE probes RENAME TO elsewhere"))
+    try:
+        with pytest.raises(LedgerUnavailable):
+            await writer.probe(timeout_s=5)
+        outcomes = await asyncio.gather(
+            writer.probe(timeout_s=5), writer.append(new_event(), timeout_s=5), return_exceptions=True
+        )
+        assert isinstance(outcomes[0], LedgerUnavailable)
+        assert count_events(ledger) == 1
+    finally:
+        with ledger.write() as db:
+            db.execute(text("ALTER TABLE elsewhere RENAME TO probes"))
 
 
 async def test_an_event_and_its_deliveries_are_one_transaction(ledger: Ledger, writer: Writer) -> None:

@@ -1,18 +1,21 @@
 """Large bodies are read in a process of their own, and nothing else about them is different."""
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Pipe
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import CHECKOUT
+from ledger.errors import LedgerUnavailable
 from ledger.event import FORM, JSON
 from receivers.apart import Apart
 from receivers.provider import Headers, Request
@@ -67,6 +70,21 @@ def test_where_there_can_be_no_other_process_it_is_read_here(apart: Apart) -> No
     unknown = replace(GITHUB, path="/webhooks/unknown")  # the other process ends over it each time
     asked = request(b"{}")
     assert apart.read(unknown, asked) == GITHUB.read(asked)
+
+
+def test_a_body_that_is_not_read_in_time_is_refused_and_its_reader_ended() -> None:
+    impatient = Apart(answer_s=0.001)  # no Python starts in that time
+    before = children("receivers.apart")
+    with pytest.raises(LedgerUnavailable):
+        impatient.read(GITHUB, request(b"{}"))
+    assert children("receivers.apart") == before
+
+
+def children(module: str) -> list[int]:
+    """Give the processes that this one started to run a module."""
+    every = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    ids = [int(each) for listed in every for each in listed.read_text(encoding="ascii").split()]
+    return [each for each in ids if module in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")]
 
 
 def test_the_process_outlives_signals_to_its_group_and_ends_with_whoever_it_reads_for() -> None:
