@@ -41,7 +41,7 @@ def write_body(ledger: Ledger, body: bytes, *, until: float, rest: float = REST)
     Args:
         ledger: where.
         body: what.
-        until: give up then (monotonic seconds). What is written by then is nobody's.
+        until: give up then (monotonic seconds), and delete what is written by then.
         rest: see REST; less when the time is short.
 
     Raises:
@@ -53,6 +53,9 @@ def write_body(ledger: Ledger, body: bytes, *, until: float, rest: float = REST)
     for number, piece in enumerate(pieces):
         began = time.monotonic()
         if began > until:
+            if body_id:  # the sender will come again, with all of it
+                with ledger.write() as db:
+                    forget_body(db, body_id)
             raise LedgerUnavailable("a large body took too long to write")
         with ledger.write() as db:
             body_id = body_id or _begin(db, len(body))
