@@ -1,7 +1,6 @@
 """Read a request's body: never more than allowed, never for longer than allowed, never too many at once."""
 
 import asyncio
-import io
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -104,7 +103,7 @@ def _announced_size(headers: Headers) -> int:
 
 
 async def _read_bounded(receive: Receive, max_bytes: int, share: Share) -> bytes:
-    collected = io.BytesIO()  # gives its bytes away without copying them: to join 25 MB would take the loop 10 ms
+    chunks: list[bytes] = []
     size = rested = 0
     more = True
     while more:
@@ -120,8 +119,10 @@ async def _read_bounded(receive: Receive, max_bytes: int, share: Share) -> bytes
         share.grow_to(size)
         if len(chunk) == size and not more:
             return chunk  # most bodies come in one
-        collected.write(chunk)
+        chunks.append(chunk)
         if size - rested >= BREATH_BYTES:
             rested = size
             await asyncio.sleep(BREATH_S)
-    return collected.getvalue()
+    if size > BREATH_BYTES:
+        return await asyncio.to_thread(b"".join, chunks)  # to join 25 MB takes 10 ms, without the lock
+    return b"".join(chunks)
