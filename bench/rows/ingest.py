@@ -29,8 +29,9 @@ TUTORIAL = "construct_event + .send()"
 
 WARM_UP_S = 1.0
 
-ROUND_EVENTS = int(HIGH_WATER * 0.9)
-# No worker runs here, and above the high-water mark our web process would ring no doorbells: rounds end before it.
+ROUND_EVENTS = int(HIGH_WATER * 0.6)
+# No worker runs here, and above the high-water mark our web process would ring no doorbells: rounds end before it, also
+# when they are half as fast again as the warm-up was.
 
 Blow = Callable[[float], Load]
 
