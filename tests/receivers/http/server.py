@@ -7,14 +7,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from cli.dev.procfile import read_procfile
 from config.database import make_engine
@@ -26,6 +26,8 @@ from tests.cli.shell import standing_for
 from tests.ledger.making import lay_out
 from tests.receivers.http.webhooks import OLD_SECRETS, SECRETS, Webhook
 from tests.servers.http import make_client
+
+T = TypeVar("T")
 
 START_S = 30.0
 ANSWER_S = 30.0
@@ -137,17 +139,15 @@ class Server:
 
     def event(self, event_id: int) -> dict[str, Any]:
         """Give an event as the CLI shows it."""
-        ledger = Ledger(self._engine())
-        with ledger.read() as db:
-            found = get_event(db, event_id)
-        ledger.close()
-        assert found is not None
-        return found
+        return self._look(get_event, event_id)
 
     def body_of(self, event_id: int) -> bytes:
+        return self._look(get_body, event_id)
+
+    def _look(self, view: Callable[[Connection, int], T | None], event_id: int) -> T:
         ledger = Ledger(self._engine())
         with ledger.read() as db:
-            found = get_body(db, event_id)
+            found = view(db, event_id)
         ledger.close()
         assert found is not None
         return found
