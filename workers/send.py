@@ -91,8 +91,11 @@ class Sender:
         if self._slack is None:
             return False
         with self._ledger.read() as db:
-            rest_s = line.free_in(db, time.time())
-        if rest_s is None or not 0 < rest_s <= REST_LIMIT_S:
+            now = time.time()
+            rest_s = line.free_in(db, now)
+            if rest_s == 0:  # it came free since it was looked at: folding took as long as the rest
+                return line.is_due(db, now)
+        if rest_s is None or rest_s > REST_LIMIT_S:
             return False
         return not self._stopping.wait(rest_s)
 

@@ -6,7 +6,7 @@ import tracemalloc
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from ledger import again, effects, line
 from ledger.effects import About
@@ -202,6 +202,18 @@ def test_thousands_of_failed_payments_are_a_handful_of_messages_and_no_fact_is_l
     assert told == MANY - 3
     assert all(amount in summary.text for amount in expected.values())
     assert peak < 32 * 1024 * 1024
+
+
+def test_what_took_as_long_as_a_rest_to_fold_is_told_at_once_all_the_same(
+    ledger: Ledger, slack: SlackStandIn, sender: Sender
+) -> None:
+    store(ledger, new_event())
+    plan(ledger, *(f"failed/{number}" for number in range(FOLD_AT)), about=ABOUT)
+    let_time_pass(ledger, slack)
+    engine = ledger._engine  # noqa: SLF001  # a slow disk
+    event.listen(engine, "commit", lambda _: time.sleep(line.REST_S), once=True)
+    sender.send()
+    assert [post.text for post in slack.posts if post.thread_ts is None] == ["10 failed payments"]
 
 
 def test_what_is_unlike_is_not_folded_into_it(ledger: Ledger, slack: SlackStandIn, sender: Sender) -> None:
