@@ -3,6 +3,7 @@
 import threading
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.errors import LedgerUnavailable
 from ledger.store import Ledger
@@ -36,8 +37,14 @@ class Checkpointer:
             written_at = self._ledger.written_at()
             if written_at == copied:
                 continue
-            try:
-                self._ledger.checkpoint()
-            except LedgerUnavailable as error:  # a later one does it, or whoever commits once the log is large
-                log.warning("checkpoint failed", error=str(error))
+            self._copy()
             copied = written_at
+
+    def _copy(self) -> None:
+        try:
+            self._ledger.checkpoint()
+        except (LedgerUnavailable, SQLAlchemyError) as error:  # a later one does it, or whoever commits to a large log
+            log.warning("checkpoint failed", error=str(error))
+        except ValueError:  # the ledger was closed while somebody else was writing: stop() does not wait for ever
+            if not self._stopping.is_set():
+                raise

@@ -85,7 +85,7 @@ class Intake:
                 self._require_signature(headers)
                 body = await read_body(receive, headers, self._provider.max_body_bytes, share)
                 if len(body) > IN_THREAD_BYTES:
-                    event = await asyncio.to_thread(self._verify_and_read, headers, body)
+                    event = await self._verify_and_read_aside(headers, body)
                 else:
                     event = self._verify_and_read(headers, body)
                 if isinstance(event, Handshake):
@@ -115,15 +115,29 @@ class Intake:
 
     def _verify_and_read(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
         now = time.time()
+        request, position = self._verify(headers, body, now)
+        return self._event(request, self._provider.read(request), position, now)
+
+    async def _verify_and_read_aside(self, headers: Headers, body: bytes) -> NewEvent | Handshake:
+        now = time.time()
+        request, position = await asyncio.to_thread(self._verify, headers, body, now)
+        if len(body) > LARGE_BYTES:
+            incoming = await self._apart.read(self._provider, request)
+        else:
+            incoming = await asyncio.to_thread(self._provider.read, request)
+        return self._event(request, incoming, position, now)
+
+    def _verify(self, headers: Headers, body: bytes, now: float) -> tuple[seen.Request, int]:
         position = self._provider.verify(headers, body, self._secrets, now)
         content_type = content_type_of(headers, self._provider.content_types)
         body_sha256 = _sha256_now(body)
-        request = seen.Request(headers=headers, content_type=content_type, body=body, body_sha256=body_sha256)
-        large = len(body) > LARGE_BYTES
-        incoming = self._apart.read(self._provider, request) if large else self._provider.read(request)
-        return incoming if isinstance(incoming, Handshake) else self._event(request, incoming, position, now)
+        return seen.Request(headers=headers, content_type=content_type, body=body, body_sha256=body_sha256), position
 
-    def _event(self, request: seen.Request, incoming: Incoming, secret_position: int, now: float) -> NewEvent:
+    def _event(
+        self, request: seen.Request, incoming: Incoming | Handshake, secret_position: int, now: float
+    ) -> NewEvent | Handshake:
+        if isinstance(incoming, Handshake):
+            return incoming
         source = self._provider.source
         return NewEvent(
             source=source,

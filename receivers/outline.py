@@ -77,12 +77,14 @@ def _anything() -> schemas.CoreSchema:
     return schemas.union_schema(
         [
             schemas.typed_dict_schema({}),
+            schemas.list_schema(
+                schemas.definition_reference_schema(ANYTHING)
+            ),  # early: each in vain is slow with a list
             schemas.str_schema(),
             schemas.none_schema(),
             schemas.bool_schema(),
             schemas.int_schema(),
             schemas.float_schema(),
-            schemas.list_schema(schemas.definition_reference_schema(ANYTHING)),
         ],
         mode="left_to_right",
         ref=ANYTHING,

@@ -1,5 +1,7 @@
 """Invoices that cannot be collected, mostly of subscriptions: one case each, over when it is paid or given up.
 
+An invoice that is overdue is such a case too, and one that Stripe could not finalize, until it is final after all.
+
 Why it cannot, no event of an invoice says. The book does, of the invoice's payment, whose events may come before or
 after the invoice's: whichever comes second explains the case.
 """
@@ -22,9 +24,16 @@ from handlers.router import handler
 from ledger.event import Event
 
 TROUBLE = ("invoice.payment_failed", "invoice.payment_action_required")
-END = ("invoice.paid", "invoice.voided", "invoice.marked_uncollectible")
+OVERDUE, NOT_FINAL = "invoice.overdue", "invoice.finalization_failed"
+END = ("invoice.paid", "invoice.voided", "invoice.marked_uncollectible", "invoice.deleted")
 
-ENDED = {"paid": "paid", "void": "voided, nothing is owed", "uncollectible": "given up as uncollectible"}
+DRAFT, DELETED = "draft", "deleted"
+ENDED = {
+    "paid": "paid",
+    "void": "voided, nothing is owed",
+    "uncollectible": "given up as uncollectible",
+    DELETED: "the draft is deleted, nothing is owed",
+}
 
 GIVEN_UP = frozenset({"canceled", "incomplete_expired"})
 FAILING = GIVEN_UP | {"past_due", "unpaid"}
@@ -51,17 +60,20 @@ SAID_BY_CHARGE, SAID_BY_PAYMENT = range(2)
 # How well each of them knows: a charge's code is often only that it was declined.
 
 
-@handler(source="stripe", types=[*TROUBLE, *END], queue="notifications")
+@handler(source="stripe", types=[*TROUBLE, OVERDUE, NOT_FINAL, "invoice.finalized", *END], queue="notifications")
 def failing_invoice(event: Event, ctx: Context) -> None:
     """Keep one message for each invoice that cannot be collected."""
     snapshot = read_snapshot(event, Invoice)
     invoice = snapshot.data.object
-    status = invoice.status or ("paid" if event.type == "invoice.paid" else "open")
+    status = _status(event, invoice)
     parts = [_part("invoice", snapshot.created, _facts(invoice, status), ended=status in ENDED, rank=_rank(invoice))]
     if event.type in TROUBLE:
         asks = event.type.endswith("action_required")
         facts = {"asks": asks, "tries": invoice.attempt_count, "next": invoice.next_payment_attempt}
         parts.append(_part("trouble", snapshot.created, facts, rank=_rank(invoice)))
+    if event.type in (OVERDUE, NOT_FINAL):
+        name = "overdue" if event.type == OVERDUE else "not_final"
+        parts.append(_part(name, snapshot.created, {"due": invoice.due_date}))
     key = stripe_key(event, KIND.name, invoice.id)
     cases.enter(event, ctx, KIND, key=key, parts=parts, lines=_lines(event, invoice, status))
 
@@ -125,8 +137,12 @@ def _declined(said: Decline) -> Line:
 
 def show(parts: Parts, whose: Whose) -> Face | None:
     """Say how it looks; there is nothing to tell of an invoice that never failed."""
-    if "trouble" not in parts:
-        return None
+    if "trouble" in parts:
+        return _show_failing(parts, whose)
+    return _show_waiting(parts, whose) if "overdue" in parts or "not_final" in parts else None
+
+
+def _show_failing(parts: Parts, whose: Whose) -> Face:
     it, trouble, status = parts["invoice"], parts["trouble"], str(parts["invoice"]["status"])
     subscription = str(parts.get("subscription", {}).get("status", ""))
     money = Money(it["amount"], it["currency"])
@@ -157,6 +173,42 @@ def show(parts: Parts, whose: Whose) -> Face | None:
     )
 
 
+def _show_waiting(parts: Parts, whose: Whose) -> Face:
+    """Say how an invoice looks that nobody has tried to collect in vain."""
+    it, status = parts["invoice"], str(parts["invoice"]["status"])
+    money, due = Money(it["amount"], it["currency"]), parts.get("overdue", {}).get("due")
+    is_draft = status == DRAFT and "overdue" not in parts
+    is_open = is_draft or ("overdue" in parts and status not in ENDED)
+    code = it.get("refused") if is_draft else None
+    why = f" ({in_words(code, DECLINES)})" if code else ""
+    word = ("cannot be finalized" if is_draft else "overdue") if is_open else _healed(status)
+    return Face(
+        title=f"Invoice {word}: {money.display()}{why}",
+        status=(MEND if is_draft else REMIND) if is_open else ENDED.get(status, "final, and on its way"),
+        is_open=is_open,
+        opened_at=it["opened_at"],
+        facts={
+            "Reason": with_code(code, DECLINES) if code else None,
+            "Customer": it["customer"],
+            "Was due": on_day(due) if due else None,
+            "Subscription": it["subscription"],
+            "Invoice": it["number"] or it["id"],
+        },
+        link=page_link(whose.account, whose.livemode, "invoices", it["id"]),
+        money=money,
+        customer=it["customer"],
+        code=code,
+    )
+
+
+MEND = "nothing was asked of the customer: mend in Stripe what it complains of, and finalize the invoice there"
+REMIND = "the customer has not paid in time: remind them, or mark it paid in Stripe if the money came another way"
+
+
+def _healed(status: str) -> str:
+    return _word(status, over=False, asks=False) if status in ENDED else "finalized after all"
+
+
 KIND = Kind("failing_subscription", show)
 
 
@@ -165,7 +217,13 @@ def _part(name: str, created: int, facts: Mapping[str, object], *, ended: bool =
 
 
 def _rank(invoice: Invoice) -> int:
-    return invoice.attempt_count
+    return -1 if invoice.status == DRAFT else invoice.attempt_count
+
+
+def _status(event: Event, invoice: Invoice) -> str:
+    if event.type == "invoice.deleted":
+        return DELETED
+    return invoice.status or ("paid" if event.type == "invoice.paid" else "open")
 
 
 def _rank_of(subscription: str) -> int:
@@ -193,7 +251,16 @@ def _lines(event: Event, invoice: Invoice, status: str) -> list[Line]:
         return [Line(f"try_{invoice.attempt_count}", f"Try {invoice.attempt_count} failed.")]
     if event.type == "invoice.payment_action_required":
         return [Line("action_required", "The customer's bank wants them to confirm the payment.")]
-    words = {"paid": f"Healed: paid, {money}.", "void": "Voided.", "uncollectible": "Given up as uncollectible."}
+    if event.type == OVERDUE:
+        return [Line("overdue", f"Overdue: {money}.")]
+    if event.type == NOT_FINAL:
+        return [Line("not_final", "Could not be finalized.")]
+    words = {
+        "paid": f"Healed: paid, {money}.",
+        "void": "Voided.",
+        "uncollectible": "Given up as uncollectible.",
+        DELETED: "Draft deleted.",
+    }
     return [Line(status, words[status])] if status in words else []
 
 
@@ -203,7 +270,7 @@ def _what(it: Mapping[str, object]) -> str:
 
 def _word(status: str, *, over: bool, asks: bool) -> str:
     if status in ENDED:
-        return {"paid": "paid after all", "void": "voided", "uncollectible": "given up"}[status]
+        return {"paid": "paid after all", "void": "voided", "uncollectible": "given up", DELETED: DELETED}[status]
     if over:
         return "lost"
     return "needs the customer" if asks else "failing"

@@ -1,15 +1,17 @@
 """Refunds: one message each, which changes as the refund does. One that failed is open until it is made anew.
 
-Made anew is that a later refund of the same payment, of at least as much, has succeeded at some time. What becomes of
-that one later is told of itself. It may be heard of, and come into the book, before or after the failure: whichever
-comes last closes the case.
+Made anew is that later refunds of the same payment have succeeded at some time, one of at least as much or several that
+come to as much. What becomes of those later is told of themselves. They may be heard of, and come into the book, before
+or after the failure: whichever comes last closes the case.
 
 Not from `charge.refunded` or `charge.refund.updated`: they come beside the refund's own events, and say the same.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, exists, or_, select
 
@@ -130,7 +132,7 @@ def _tell_elsewhere(event: Event, ctx: Context, key: str, made: Refund) -> None:
 
 
 def _heal(event: Event, ctx: Context, made: Refund) -> None:
-    """Close what failed of the same payment: it was refunded anew."""
+    """Close what failed of the same payment, if it was refunded anew."""
     statement = select(tables.cases.c.key, tables.cases.c.facets).where(
         tables.OPEN,
         tables.cases.c.kind == KIND.name,
@@ -138,49 +140,69 @@ def _heal(event: Event, ctx: Context, made: Refund) -> None:
         tables.cases.c.livemode == event.livemode,
     )
     for row in ctx.db.execute(statement.order_by(tables.cases.c.key)).all():
-        failed = json.loads(row.facets)["parts"]["refund"]["facts"]
-        if _makes_good(made, failed, failed_at=_failed_at(row.facets)):
-            _close(event, ctx, row.key, by=made.id, at=made.created or 0)
+        if _is_later(made, _failed(row.facets)):
+            _heal_at_once(event, ctx, row.key, made)
 
 
-def _makes_good(made: Refund, failed: Mapping[str, Any], *, failed_at: int) -> bool:
-    """Say whether a refund takes the place of one that failed; `_LATER` says it of those in the book."""
+def _is_later(made: Refund, failed: Mapping[str, Any]) -> bool:
+    """Say whether a refund may take the place of one that failed; `_LATER` says it of those in the book."""
     payment = made.payment_intent or made.charge
     if payment is None or made.created is None or made.id == failed["id"]:
         return False
-    same = (payment, made.currency) == (failed["payment"], failed["currency"])
-    return same and made.amount >= failed["amount"] and made.created >= failed_at
+    return (payment, made.currency) == (failed["payment"], failed["currency"]) and made.created >= failed["failed_at"]
 
 
-def _failed_at(facets: str) -> int:
-    """Say when a refund failed: when that was first so, for it may be said again, and in any order."""
-    at: int = json.loads(facets)["lines"][FAILED]["at"]
-    return at
+def _failed(facets: str) -> dict[str, Any]:
+    """Give what is known of a refund that failed, and when that was first so: it may be said again, in any order."""
+    known = json.loads(facets)
+    return {**known["parts"]["refund"]["facts"], "failed_at": known["lines"][FAILED]["at"]}
 
 
-def _heal_at_once(event: Event, ctx: Context, key: str, made: Refund) -> None:
-    """Close what failed, where the refund that took its place was heard of first."""
+def _heal_at_once(event: Event, ctx: Context, key: str, heard: Refund) -> None:
+    """Close what failed, where the refunds that took its place are in the book, but for the one just heard of."""
+    # Holds the row: of two that come to as much together only, the second one finds the first one in the book.
     row = cases.take_row(ctx, key)
     if row is None or row["state"] != cases.OPEN:
         return
+    failed = _failed(row["facets"])
     which = {
         "its_account": event.account or "",
         "its_mode": event.livemode,
-        "its_id": made.id,
-        "its_payment": made.payment_intent or made.charge,
-        "its_amount": made.amount,
-        "its_currency": made.currency,
-        "failed_at": _failed_at(row["facets"]),
+        "its_id": failed["id"],
+        "its_payment": failed["payment"],
+        "its_currency": failed["currency"],
+        "failed_at": failed["failed_at"],
     }
-    found = ctx.db.execute(_LATER, which).first()
-    if found is not None:
-        _close(event, ctx, key, by=found.id, at=found.made_at)
+    later = [_Later(each.made_at, each.id, each.amount) for each in ctx.db.execute(_LATER, which)]
+    if heard.status == SUCCEEDED and _is_later(heard, failed) and heard.id not in {each.id for each in later}:
+        later.append(_Later(heard.created or 0, heard.id, heard.amount))
+    if instead := _as_much_as(failed["amount"], sorted(later)):
+        _close(event, ctx, key, instead)
 
 
-def _close(event: Event, ctx: Context, key: str, *, by: str, at: int) -> None:
-    said_by = (by, "refund.created")
-    part = Part(name="anew", standing=0, created=at, rank=0, facts={"id": by}, said_by=said_by)
-    line = Line(f"anew/{by}", f"Healed: refunded anew ({by}).", at)
+class _Later(NamedTuple):
+    """A refund that succeeded after another one had failed."""
+
+    made_at: int
+    id: str
+    amount: int
+
+
+def _as_much_as(amount: int, later: Sequence[_Later]) -> Sequence[_Later]:
+    """Give the first one that is as much by itself, else the first ones that are together, else none."""
+    for each in later:
+        if each.amount >= amount:
+            return [each]
+    sums = list(accumulate(each.amount for each in later))
+    return later[: bisect_left(sums, amount) + 1] if sums and sums[-1] >= amount else []
+
+
+def _close(event: Event, ctx: Context, key: str, instead: Sequence[_Later]) -> None:
+    last = instead[-1]
+    by = last.id if len(instead) == 1 else f"{len(instead)} refunds, the last {last.id}"
+    said_by = (last.id, "refund.created")
+    part = Part(name="anew", standing=0, created=last.made_at, rank=0, facts={"id": by}, said_by=said_by)
+    line = Line(f"anew/{last.id}", f"Healed: refunded anew ({by}).", last.made_at)
     cases.enter(event, ctx, KIND, key=key, parts=[part], lines=[line])
 
 
@@ -191,24 +213,18 @@ _SUCCEEDED_ONCE = exists().where(
     history.c.kind == "refund",
     history.c.rank == REFUND.rank(SUCCEEDED),
 )
-_LATER = (
-    select(refunds.c.id, refunds.c.made_at)
-    .where(
-        refunds.c.account == bindparam("its_account"),
-        refunds.c.livemode == bindparam("its_mode"),
-        refunds.c.id != bindparam("its_id"),
-        or_(
-            refunds.c.payment_intent == bindparam("its_payment"),
-            and_(refunds.c.payment_intent.is_(None), refunds.c.charge == bindparam("its_payment")),
-        ),
-        refunds.c.currency == bindparam("its_currency"),
-        refunds.c.amount >= bindparam("its_amount"),
-        refunds.c.made_at >= bindparam("failed_at"),
-        # An older version of Hookline wrote no history.
-        or_(refunds.c.status == SUCCEEDED, _SUCCEEDED_ONCE),
-    )
-    .order_by(refunds.c.made_at, refunds.c.id)
-    .limit(1)
+_LATER = select(refunds.c.id, refunds.c.made_at, refunds.c.amount).where(
+    refunds.c.account == bindparam("its_account"),
+    refunds.c.livemode == bindparam("its_mode"),
+    refunds.c.id != bindparam("its_id"),
+    or_(
+        refunds.c.payment_intent == bindparam("its_payment"),
+        and_(refunds.c.payment_intent.is_(None), refunds.c.charge == bindparam("its_payment")),
+    ),
+    refunds.c.currency == bindparam("its_currency"),
+    refunds.c.made_at >= bindparam("failed_at"),
+    # An older version of Hookline wrote no history.
+    or_(refunds.c.status == SUCCEEDED, _SUCCEEDED_ONCE),
 )
 
 

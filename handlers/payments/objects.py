@@ -278,6 +278,7 @@ class Invoice(Shape):
     status: Name | None = None
     attempt_count: int = 0
     next_payment_attempt: Seconds | None = None
+    due_date: Seconds | None = None
     subscription: Reference | None = None
     parent: InvoiceParent | None = None
     created: Seconds | None = None

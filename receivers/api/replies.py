@@ -92,11 +92,11 @@ class Preview(Told):
     """What it would mean. Amounts are in the smallest unit of their currency."""
 
     events: int
-    overtaken: int
-    amounts: dict[str, int]
-    test_amounts: dict[str, int]
+    overtaken: int = Field(description="Events of whose objects the book knows something newer.")
+    amounts: dict[str, int] = Field(description="Live money, by currency.")
+    test_amounts: dict[str, int] = Field(description="Test money, by currency.")
     customers: int
-    more: bool
+    more: bool = Field(description="There are more than were asked for, which this says nothing of.")
 
 
 class Selection(Told):
@@ -110,10 +110,14 @@ class ReplayPreview(Preview):
     """What a replay would do."""
 
     deliveries_to_run: int
-    handlers: dict[str, int]
-    effects_recorded: int
-    waiting: int
-    payload_pruned: int
+    handlers: dict[str, int] = Field(description="Deliveries, by handler.")
+    effects_recorded: int = Field(
+        description="Effects that these deliveries have recorded. A replay skips them, unless it is told `again`; and also "
+        "those that other events have recorded under the same key, which are not counted: they are known only when the "
+        "handlers have run (`hookline replay --dry-run --run`, where the ledger is)."
+    )
+    waiting: int = Field(description="Deliveries left alone, because they wait or run.")
+    payload_pruned: int = Field(description="Events left out because their payload is gone.")
 
 
 class Retried(Told):

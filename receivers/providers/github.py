@@ -116,6 +116,10 @@ _ANY_SHAPE = _Shape(())
 _OWNERS = (_path("organization.login"), _path("repository.owner.login"))
 _ACTION = _path("action")
 
+OUTLINED_BYTES = 256 * 1024
+# What is larger is read whole: long lists (a push's commits) cost an outline more than they cost a plain parser, in
+# 25 MB 1.2 GB and 2.5 s instead of 60 MB and 0.4 s.
+
 _OUTLINE = Outline(
     ".".join(path)
     for path in [
@@ -157,8 +161,10 @@ def _sign(secret: str, body: bytes) -> bytes:
 
 
 def _read_outline(request: Request) -> dict[str, Any]:
-    """Read what we look at. Raises Unreadable."""
-    return _OUTLINE.read(request.body) if request.content_type == JSON else read_payload_field(request)
+    """Read what we look at, and no less. Raises Unreadable."""
+    if request.content_type == JSON and len(request.body) <= OUTLINED_BYTES:
+        return _OUTLINE.read(request.body)
+    return read_payload_field(request)
 
 
 def _claimed_event(headers: Headers) -> str | None:

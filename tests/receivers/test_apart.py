@@ -1,11 +1,12 @@
 """Large bodies are read in a process of their own, and nothing else about them is different."""
 
+import asyncio
 import hashlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 from config.settings import CHECKOUT
 from ledger.errors import LedgerUnavailable
 from ledger.event import FORM, JSON
-from receivers.apart import Apart
-from receivers.provider import Headers, Request
+from receivers.apart import TOO_MUCH_MEMORY, Apart
+from receivers.provider import MIB, Handshake, Headers, Incoming, Provider, Request
 from receivers.providers import load_providers
 
 ENDS_S = 10.0
@@ -37,11 +38,35 @@ bodies = st.one_of(
 )
 
 
+class Asking:
+    """Somebody with bodies to read, one at a time, and an event loop to wait in."""
+
+    def __init__(self, **bounds: float) -> None:
+        self._loop = asyncio.Runner()
+        self.apart = Apart(**bounds)
+
+    def read(self, provider: Provider, request: Request) -> Incoming | Handshake:
+        return self._loop.run(self.apart.read(provider, request))
+
+    def wait(self, awaited: Callable[[], bool]) -> None:
+        self._loop.run(until(awaited))
+
+    def stop(self) -> None:
+        self.apart.stop()
+        self._loop.close()
+
+
+async def until(awaited: Callable[[], bool]) -> None:
+    async with asyncio.timeout(ENDS_S):
+        while not awaited():  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.005)
+
+
 @pytest.fixture(scope="module")
-def apart() -> Iterator[Apart]:
-    apart = Apart()
-    yield apart
-    apart.stop()
+def asking() -> Iterator[Asking]:
+    asking = Asking()
+    yield asking
+    asking.stop()
 
 
 def request(body: bytes, content_type: str = JSON) -> Request:
@@ -52,39 +77,71 @@ def request(body: bytes, content_type: str = JSON) -> Request:
 
 @given(path=st.sampled_from(sorted(BY_PATH)), body=bodies, content_type=st.sampled_from([JSON, FORM]))
 def test_what_is_read_apart_is_read_as_it_would_be_here(
-    apart: Apart, path: str, body: bytes, content_type: str
+    asking: Asking, path: str, body: bytes, content_type: str
 ) -> None:
     asked = request(body, content_type)
-    assert apart.read(BY_PATH[path], asked) == BY_PATH[path].read(asked)
+    assert asking.read(BY_PATH[path], asked) == BY_PATH[path].read(asked)
 
 
-def test_when_the_process_is_gone_another_one_reads(apart: Apart) -> None:
+def test_when_the_process_is_gone_another_one_reads(asking: Asking) -> None:
     asked = request(b'{"ref":1,"before":1,"after":1,"commits":[]}')
     expected = GITHUB.read(asked)
-    assert apart.read(GITHUB, asked) == expected
-    apart.stop()
-    assert apart.read(GITHUB, asked) == expected
+    assert asking.read(GITHUB, asked) == expected
+    for each in children("receivers.apart"):
+        os.kill(each, signal.SIGKILL)
+    assert asking.read(GITHUB, asked) == expected
 
 
-def test_where_there_can_be_no_other_process_it_is_read_here(apart: Apart) -> None:
+def test_where_there_can_be_no_other_process_it_is_read_here(asking: Asking) -> None:
     unknown = replace(GITHUB, path="/webhooks/unknown")  # the other process ends over it each time
     asked = request(b"{}")
-    assert apart.read(unknown, asked) == GITHUB.read(asked)
+    assert asking.read(unknown, asked) == GITHUB.read(asked)
+
+
+def test_a_body_that_takes_far_more_memory_than_it_has_bytes_is_an_event_that_could_not_be_read(asking: Asking) -> None:
+    asked = request(b'{"alert":{"rule":[' + b"[]," * (8 * MIB) + b"1]}}")
+    read = asking.read(GITHUB, asked)
+    whole = GITHUB.read(asked._replace(body=b"{}"))
+    assert isinstance(whole, Incoming)
+    assert read == whole._replace(flaw=TOO_MUCH_MEMORY)  # it has the same identity: sent again, it is a duplicate
 
 
 def test_a_body_that_is_not_read_in_time_is_refused_and_its_reader_ended() -> None:
-    impatient = Apart(answer_s=0.001)  # no Python starts in that time
-    before = children("receivers.apart")
+    impatient = Asking(answer_s=0.001)  # no Python starts in that time
+    before = children()
     with pytest.raises(LedgerUnavailable):
         impatient.read(GITHUB, request(b"{}"))
-    assert children("receivers.apart") == before
+    assert children() == before
+    impatient.stop()
 
 
-def children(module: str) -> list[int]:
-    """Give the processes that this one started to run a module."""
+def test_the_process_ends_when_nothing_comes_and_nothing_of_it_stays() -> None:
+    before = children()
+    impatient = Asking(idle_s=0.01)
+    impatient.read(GITHUB, request(b"{}"))
+    impatient.wait(lambda: children() == before)
+    impatient.stop()
+
+
+def test_who_waits_for_a_body_when_reading_ends_is_refused_and_no_process_is_begun() -> None:
+    async def stopped_beside_two() -> list[object]:
+        apart = Apart()
+        asked = [asyncio.ensure_future(apart.read(GITHUB, request(b"{}"))) for _ in range(2)]
+        await until(lambda: children() != before)
+        apart.stop()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    before = children()
+    refused = asyncio.run(stopped_beside_two())
+    assert [type(each) for each in refused] == [LedgerUnavailable] * 2
+    assert children() == before
+
+
+def children(module: str = "") -> list[int]:
+    """Give the processes that this one started, waited for or not; or those that run a module."""
     every = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     ids = [int(each) for listed in every for each in listed.read_text(encoding="ascii").split()]
-    return [each for each in ids if module in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")]
+    return sorted(each for each in ids if module in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8"))
 
 
 def test_the_process_outlives_signals_to_its_group_and_ends_with_whoever_it_reads_for() -> None:

@@ -339,6 +339,45 @@ def test_an_invoice_that_cannot_be_made_final_says_so(engine: Engine, router: Ro
     assert "Reason: customer tax location invalid (customer_tax_location_invalid)" in message.text
 
 
+WAITING: dict[str, tuple[list[Payload], str, str]] = {
+    "overdue": ([invoice("overdue", 60, "open", 0)], "Invoice overdue: €49.00", "open"),
+    "overdue_then_paid": (
+        [invoice("overdue", 60, "open", 0), invoice("paid", 90, "paid", 1)],
+        "Invoice paid after all: €49.00",
+        "closed",
+    ),
+    "overdue_then_failing": (
+        [invoice("overdue", 60, "open", 0), invoice("payment_failed", 90, "open", 1)],
+        "Subscription payment failing: €49.00",
+        "open",
+    ),
+    "not_final": ([invoice("finalization_failed", 0, "draft", 0)], "Invoice cannot be finalized: €49.00", "open"),
+    "final_in_the_end": (
+        [invoice("finalization_failed", 0, "draft", 0), invoice("finalized", 0, "open", 0)],
+        "Invoice finalized after all: €49.00",
+        "closed",
+    ),
+    "not_final_and_deleted": (
+        [invoice("finalization_failed", 0, "draft", 0), invoice("deleted", 60, "draft", 0)],
+        "Invoice deleted: €49.00",
+        "closed",
+    ),
+    "final": ([invoice("finalized", 0, "open", 0)], "", "quiet"),
+}
+
+
+@DESK_ON_SQLITE
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("name", WAITING)
+def test_an_invoice_that_is_overdue_or_cannot_be_made_final_is_a_case_until_it_is_paid_final_or_gone(
+    engine: Engine, router: Router, name: str, *, backwards: bool
+) -> None:
+    events, header, state = WAITING[name]
+    end = run(engine, router, events[::-1] if backwards else events)
+    assert [message.header for message in end["messages"].values()] == ([header] if header else [])
+    assert [row["state"] for row in end["cases"]] == [state]
+
+
 @DESK_ON_SQLITE
 @pytest.mark.parametrize(
     ("more", "state", "page"),

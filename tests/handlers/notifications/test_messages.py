@@ -139,6 +139,8 @@ KINDS: dict[str, tuple[Callable[[Desk], None], str]] = {
     "case_invoice_to_confirm": (deliver(*INVOICE[:3], *DECLINED[:1]), "%/in_1"),
     "case_invoice_paid": (deliver(*INVOICE, *DECLINED), "%/in_1"),
     "case_invoice_given_up": (deliver(*GIVEN_UP), "%/in_1"),
+    "case_invoice_overdue": (deliver(sample("invoice.overdue", livemode=True)), "%/in_1SAMPLE0000"),
+    "case_invoice_not_final": (deliver(sample("invoice.finalization_failed", livemode=True)), "%/in_1SAMPLE0000"),
     "case_suspicion": (deliver(*SUSPICION[:2]), "%/pi_1"),
     "case_suspicion_settled": (deliver(*SUSPICION), "%/pi_1"),
     "thread_line": (deliver(dispute("created"), dispute("closed")), "%du_1SAMPLE0000/won"),

@@ -19,7 +19,7 @@ from tests.handlers.notifications.test_cases import event
 Payload = dict[str, Any]
 
 OF_PAYMENT, OF_CHARGE = {"payment_intent": "pi_1", "charge": "ch_1"}, {"charge": "ch_1"}
-MADE_AT_S = {"re_1": 0, "re_2": 90}
+MADE_AT_S = {"re_1": 0, "re_2": 90, "re_3": 100}
 
 
 def refund(of: str, at_s: int, status: str, **fields: object) -> Payload:
@@ -56,6 +56,14 @@ LIVES: dict[str, tuple[list[Payload], dict[str, str]]] = {
     "canceled": (both("canceled"), OPEN | {"re_2": "closed"}),
     "pending": (both("pending"), OPEN | {"re_2": "closed"}),
     "smaller": (both("succeeded", amount=100), OPEN | {"re_2": "closed"}),
+    "smaller_ones": (
+        [*both("succeeded", amount=4_000), refund("re_3", 140, "succeeded", amount=900)],
+        CLOSED | {"re_2": "closed", "re_3": "closed"},
+    ),
+    "too_small_ones": (
+        [*both("succeeded", amount=4_000), refund("re_3", 140, "succeeded", amount=899)],
+        OPEN | {"re_2": "closed", "re_3": "closed"},
+    ),
     "other_currency": (both("succeeded", currency="eur"), OPEN | {"re_2": "closed"}),
     "other_payment": (both("succeeded", payment_intent="pi_2", charge="ch_2"), OPEN | {"re_2": "closed"}),
     "made_before": (both("succeeded", created=SAMPLED_AT + 30), OPEN | {"re_2": "closed"}),

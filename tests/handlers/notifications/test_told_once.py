@@ -8,12 +8,12 @@ import pytest
 
 from handlers.router import Router
 from tests.handlers.desk import Desk, sample
-from tests.handlers.example.overdue_invoice import overdue_invoice
+from tests.handlers.example.due_invoice import due_invoice
 
 FAILED = "payment_intent.payment_failed"
 ERROR = "data__object__last_payment_error"
 TOLD = [FAILED, "charge.dispute.created", "refund.created", "refund.failed", "payout.failed"]
-EXAMPLE = Path(__file__).parent.parent / "example" / "overdue_invoice.py"
+EXAMPLE = Path(__file__).parent.parent / "example" / "due_invoice.py"
 
 
 def headers(desk: Desk, *events: dict[str, Any]) -> list[str]:
@@ -84,12 +84,12 @@ def test_a_key_of_very_long_ids_still_fits_its_column(desk: Desk) -> None:
 
 
 def test_a_new_handler_is_one_file_of_fifteen_lines_or_so(desk: Desk) -> None:
-    invoice = sample("invoice.payment_failed", type="invoice.overdue")
+    invoice = sample("invoice.payment_failed", type="invoice.will_be_due")
     event = desk.store(invoice)
-    desk.run(overdue_invoice, event)
-    desk.run(overdue_invoice, event)
+    desk.run(due_invoice, event)
+    desk.run(due_invoice, event)
     [post] = desk.posts()
-    assert post.header == "TEST: Invoice overdue: $49.00"
+    assert post.header == "TEST: Invoice due soon: $49.00"
     assert "Mara Lindqvist" in json.dumps(post.blocks)
     assert len(EXAMPLE.read_text().splitlines()) < 20
 
