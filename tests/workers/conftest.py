@@ -29,6 +29,7 @@ class Bench:
     run: Callable[[Event, Context], None] = field(default=lambda _event, _context: None)
     rung: int = 0
     handler_limit_s: float = 60.0
+    turn_s: float = 60.0
     metrics: Metrics = field(default_factory=uncounted)
 
     def deliver(self, ids: object) -> None:
@@ -46,6 +47,7 @@ class Bench:
             ring_effects=self._ring,
             report=Report(metrics=self.metrics, traces=Traces()),
             handler_limit_s=self.handler_limit_s,
+            turn_s=self.turn_s,
         )
 
     def _ring(self) -> None:

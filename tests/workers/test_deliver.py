@@ -21,6 +21,7 @@ from ledger.tables import attempts, deliveries, probes
 from tests.engines import ON_SQLITE
 from tests.ledger.making import delivery, new_event, outcomes, planned, states, store
 from tests.workers.conftest import Bench
+from workers.deliver import MAX_TOGETHER
 
 
 def post(event: Event, context: Context, key: str = "one") -> None:
@@ -285,11 +286,39 @@ def test_what_was_announced_is_run_also_by_a_worker_whose_clock_is_behind(bench:
     assert states(bench.ledger) == ["done"]
 
 
-def test_of_large_bodies_a_message_runs_as_many_as_fit_in_memory_and_gives_the_others_back(bench: Bench) -> None:
+def test_of_large_bodies_a_transaction_takes_as_many_as_fit_in_memory_and_the_next_one_the_others(
+    bench: Bench,
+) -> None:
     ids = store(bench.ledger, *[new_event(body=b" " * 3_000_000) for _ in range(4)])
+    seen: list[list[str]] = []
+    bench.run = lambda _event, _context: seen.append(states(bench.ledger))
     bench.deliver(ids)
-    assert states(bench.ledger) == ["done", "done", "pending", "pending"]
-    assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 0, 0]
+    assert seen == [["running"] * 4] * 2 + [["done", "done", "running", "running"]] * 2
+    assert states(bench.ledger) == ["done"] * 4
+    assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 1, 1]
+
+
+def test_a_message_that_takes_long_lets_others_write_in_between(bench: Bench) -> None:
+    ids = store(bench.ledger, *[new_event(key=f"evt_{n}") for n in range(3)])
+    seen: list[int] = []
+
+    def run(event: Event, context: Context) -> None:
+        post(event, context, key=event.external_id)
+        seen.append(states(bench.ledger).count("done"))
+
+    bench.run, bench.turn_s = run, 0
+    bench.deliver(ids)
+    assert seen == [0, 1, 2]
+    assert outcomes(bench.ledger) == ["done"] * 3
+
+
+def test_what_a_full_message_holds_is_claimed_part_by_part(bench: Bench) -> None:
+    ids = store(bench.ledger, *[new_event() for _ in range(MAX_TOGETHER + 1)])
+    seen: list[int] = []
+    bench.run = lambda _event, _context: seen.append(states(bench.ledger).count("running"))
+    bench.deliver(ids)
+    assert (seen[0], seen[-1]) == (MAX_TOGETHER, 1)
+    assert set(states(bench.ledger)) == {"done"}
 
 
 @ON_SQLITE
