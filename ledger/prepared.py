@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     ARRAY,
@@ -103,16 +103,22 @@ class Prepared:
         except db.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_says_it(error, db, words.text) from error
 
-    def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it once for each of these, which all have the same names. Raises as `execute` does."""
+    def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it once for each of these, which all have the same names. Say how many rows that wrote.
+
+        Raises as `execute` does.
+        """
         if not rows:
-            return
+            return 0
         words = self._words_for(db.dialect, tuple(rows[0]))
         driver_connection: Any = db.connection.driver_connection
         try:
-            driver_connection.cursor().executemany(words.text, map(words.bind, rows))
+            cursor = driver_connection.cursor()
+            cursor.executemany(words.text, map(words.bind, rows))
+            written: int = cursor.rowcount
         except db.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_says_it(error, db, words.text) from error
+        return written
 
     def tables(self, dialect: Dialect) -> frozenset[Table]:
         """Say which tables it reads or writes."""
@@ -141,7 +147,15 @@ def prepare_with_lists(make: Callable[[Among], Executable]) -> Prepared:
     return Prepared(lambda dialect_name: make(_among_json if dialect_name == "sqlite" else _among_array))
 
 
-def as_list(db: Connection, values: Iterable[Any]) -> Any:  # noqa: ANN401  # as the driver takes it
+class Speaks(Protocol):
+    """What knows which SQL its database speaks: a connection, a transaction."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its SQL."""
+
+
+def as_list(db: Speaks, values: Iterable[Any]) -> Any:  # noqa: ANN401  # as the driver takes it
     """Make one value of a list."""
     return json.dumps(list(values)) if db.dialect.name == "sqlite" else list(values)
 

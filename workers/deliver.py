@@ -3,8 +3,9 @@
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TypeGuard
 
 import structlog
@@ -17,7 +18,7 @@ from handlers.router import Router
 from ledger import claims
 from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
-from ledger.event import DeliveryState
+from ledger.event import DeliveryState, Event
 from ledger.gathered import Gathered
 from ledger.schedule import MAX_CRASHES
 from ledger.store import Ledger, Transaction, check_alive, check_whole, savepoint
@@ -126,8 +127,13 @@ class Deliverer:
         twice for nothing.
         """
         if len(taken) > 1:
-            with suppress(_OneFailed):
+            try:
                 return self._run_in_one(taken, token, run, apart=False)
+            except _OneFailed:
+                pass
+            except RanTooLong:
+                if run.current is not None:  # and not only what was read ahead for all of them
+                    raise
         return self._run_in_one(taken, token, run, apart=True)
 
     def _run_in_one(self, taken: Sequence[Taken], token: str, run: "_Run", *, apart: bool) -> list[Outcome]:
@@ -140,15 +146,27 @@ class Deliverer:
             run.begin(claimed, apart=apart)
             outcomes: list[Outcome] = []
             with self._watch.limit(self._handler_limit_s) as begin_anew:
+                if not apart:
+                    self._look_ahead(db, run)
                 for each in claimed:
                     outcomes.append(self._run_timed(db, each, run, begin_anew))
                     if time.monotonic() > until:
                         break
             if not apart:
-                _write(db, run.gathered)
+                with _failing_together(db):
+                    run.gathered.write(db)
             claims.settle(db, outcomes, token=token, now=time.time())
             run.left = mine[len(outcomes) :]
         return outcomes
+
+    def _look_ahead(self, db: Connection, run: "_Run") -> None:
+        events_by_handler: defaultdict[str, list[Event]] = defaultdict(list)
+        for claimed in run.claimed.values():
+            events_by_handler[claimed.delivery.handler].append(claimed.event)
+        for name, events in events_by_handler.items():
+            if ahead := self._router.by_name[name].ahead:
+                with _failing_together(db):
+                    ahead(events, Transaction(db, run.gathered))
 
     def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run", begin_anew: Callable[[], None]) -> Outcome:
         begin_anew()
@@ -195,12 +213,15 @@ class _OneFailed(Exception):
     """One of a message's deliveries failed, and with it the transaction of all."""
 
 
-def _write(db: Connection, gathered: Gathered) -> None:
-    """Write what a message's deliveries have left to be written together."""
+@contextmanager
+def _failing_together(db: Connection) -> Iterator[None]:
+    """Do something for all of a message's deliveries: what fails there may be the fault of one of them."""
     try:
-        gathered.write(db)
+        yield
         check_whole(db)
     except Exception as error:
+        if _was_interrupted(error):
+            raise RanTooLong from error
         check_alive(db, error)
         raise _OneFailed from error
 

@@ -26,7 +26,13 @@ GROWING = frozenset({"amount_refunded", "amount_captured", "amount_reversed", "a
 Facts = Mapping[str, Any]
 
 _NOTE = insert_unless_known(history)
-_NOTES = Kind(_NOTE.execute_each, history)
+
+
+def _write_notes(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    _NOTE.execute_each(db, rows)
+
+
+_NOTES = Kind(_write_notes, history)
 
 
 def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: Version, facts: Facts) -> None:

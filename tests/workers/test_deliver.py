@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from handlers.errors import GiveUp, RetryLater
 from ledger import claims
 from ledger.claims import Outcome
 from ledger.event import DeliveryState, Event
-from ledger.store import Ledger
+from ledger.store import Ledger, Transaction
 from ledger.tables import attempts, deliveries, probes
 from tests.engines import ON_SQLITE
 from tests.ledger.making import delivery, new_event, outcomes, planned, states, store
@@ -357,6 +358,32 @@ def test_a_forged_message_is_ignored(bench: Bench, message: Any) -> None:
 def test_a_message_for_a_delivery_that_does_not_exist_does_nothing(bench: Bench) -> None:
     bench.deliver([4711])
     assert outcomes(bench.ledger) == []
+
+
+def test_what_is_read_ahead_and_fails_fails_nobody(bench: Bench) -> None:
+    def ahead(events: Sequence[Event], _db: Transaction) -> None:
+        seen.append(len(events))
+        raise ValueError("no")
+
+    seen: list[int] = []
+    ran: list[int] = []
+    ids = store(bench.ledger, *[new_event() for _ in range(3)])
+    bench.run, bench.ahead = lambda event, _context: ran.append(event.id), ahead
+    bench.deliver(ids)
+    assert (seen, ran) == ([3], [1, 2, 3])
+    assert states(bench.ledger) == ["done"] * 3
+
+
+def test_what_takes_too_long_to_read_ahead_is_nobodys_fault_and_left_out(bench: Bench) -> None:
+    def ahead(_events: Sequence[Event], _db: Transaction) -> None:
+        while True:
+            time.sleep(0.01)
+
+    ids = store(bench.ledger, *[new_event() for _ in range(3)])
+    bench.handler_limit_s, bench.ahead = 0.2, ahead
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["done"] * 3
+    assert [delivery(bench.ledger, each).crashes for each in ids] == [0, 0, 0]
 
 
 STEPS = st.lists(st.sampled_from(["ok", "fail", "later", "dead"]), min_size=1, max_size=8)
