@@ -34,7 +34,7 @@ INSIST_S = 60.0
 MAX_TOGETHER = 64
 # Deliveries of a message that are claimed at once: so many count a crash when their worker dies.
 
-TURN_S = 0.02
+TURN_S = 0.05
 # What one transaction may take, beyond its first delivery. With SQLite all others who write wait meanwhile.
 
 MAX_IDS = 256

@@ -24,6 +24,7 @@ from handlers.reading import Snapshot, read_snapshot
 from ledger.event import Event
 from ledger.gathered import Kind, Known, Row
 from ledger.prepared import Prepared, as_list, insert_unless_known, prepare_with_lists
+from ledger.rows import InsertMany
 from ledger.store import Transaction
 
 Facts = Mapping[str, str | int | None]
@@ -119,9 +120,11 @@ def _key(whose: Mapping[str, str | bool | None]) -> tuple[str | bool | None, ...
 
 
 def _enter_all(table: Table) -> Kind[Row]:
+    new = InsertMany(table, ignore_known=True)
+
     def write(db: Connection, rows: Sequence[Row]) -> None:
         # In one order everywhere: two workers with the same new keys would wait for each other otherwise.
-        if ENTER[table].execute_each(db, sorted(rows, key=itemgetter("account", "livemode", "id"))) < len(rows):
+        if new.write(db, sorted(rows, key=itemgetter("account", "livemode", "id"))) < len(rows):
             raise Overtaken
 
     return Kind(write, table)

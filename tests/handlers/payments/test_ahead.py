@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -14,7 +14,7 @@ from handlers.payments.tables import history, payments
 from handlers.router import Router
 from ledger.gathered import Gathered
 from ledger.store import Transaction
-from tests.engines import DESK_ON_SQLITE
+from tests.engines import DESK_ON_BOTH
 from tests.handlers.desk import CHANNELS, open_desk
 
 DECLINED = {"code": "card_declined", "decline_code": "insufficient_funds"}
@@ -63,7 +63,8 @@ def ended(engine: Engine, router: Router, told: Sequence[dict[str, Any]], *, bef
         return [desk.rows(payments), desk.rows(history), sorted(desk.posts(), key=lambda post: post.key)]
 
 
-@DESK_ON_SQLITE
+@DESK_ON_BOTH
+@settings(max_examples=30)
 @given(its=st.lists(EVENTS, max_size=10), before=st.integers(0, 3))
 def test_a_book_that_was_read_ahead_is_the_one_that_would_be_kept_one_by_one(
     engine: Engine, router: Router, its: list[dict[str, Any]], before: int
