@@ -11,7 +11,7 @@ from handlers.router import handler
 from ledger.event import Event
 
 
-@handler(source="stripe", types=["bench.payment_failed"], queue="payments")
+@handler(source="stripe", types=["bench.payment_failed"], queue="payments", ahead=payment.ahead)
 def book_and_tell(event: Event, ctx: Context) -> None:
     """Enter the payment in the book and tell the finance team that it failed."""
     payment.run(event, ctx)

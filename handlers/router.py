@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -12,10 +12,12 @@ from handlers.context import Context
 from handlers.errors import BrokenPlugin
 from ledger.event import Event, NewDelivery
 from ledger.look_ups import QUEUE as LOOK_UPS
+from ledger.store import Transaction
 
 QUEUES = ("payments", "notifications", LOOK_UPS, "default")
 
 Run = Callable[[Event, Context], None]
+Ahead = Callable[[Sequence[Event], Transaction], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Handler:
         types: as the provider spells them; `*` stands for anything (`payment_intent.*`).
         queue: one of QUEUES.
         run: what it does.
+        ahead: what may be read for many events at once, before `run` gets them one by one. It must be the same without.
 
     """
 
@@ -36,13 +39,16 @@ class Handler:
     types: tuple[str, ...]
     queue: str
     run: Run
+    ahead: Ahead | None = None
 
     def wants(self, source: str, event_type: str) -> bool:
         """Say whether events of this source and type go to this handler."""
         return source == self.source and any(fnmatchcase(event_type, pattern) for pattern in self.types)
 
 
-def handler(*, source: str, types: Iterable[str], queue: str = "default") -> Callable[[Run], Handler]:
+def handler(
+    *, source: str, types: Iterable[str], queue: str = "default", ahead: Ahead | None = None
+) -> Callable[[Run], Handler]:
     """Make a handler of a function. Its name is `<topic>.<function>`, after the folder or file it is in."""
     wanted = tuple(types)
     if queue not in QUEUES:
@@ -51,7 +57,8 @@ def handler(*, source: str, types: Iterable[str], queue: str = "default") -> Cal
 
     def make(run: Run) -> Handler:
         topic = run.__module__.split(".")[1]
-        return Handler(name=f"{topic}.{run.__name__}", source=source, types=wanted, queue=queue, run=run)
+        name = f"{topic}.{run.__name__}"
+        return Handler(name=name, source=source, types=wanted, queue=queue, run=run, ahead=ahead)
 
     return make
 

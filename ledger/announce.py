@@ -21,7 +21,7 @@ EFFECTS_QUEUE = "effects"
 ACTORS = {look_ups.QUEUE: LOOK_UP}
 # By queue: who takes its deliveries, where it is not DELIVER.
 
-MAX_IDS_PER_MESSAGE = 64
+MAX_IDS_PER_MESSAGE = 256  # what a worker takes
 FEW = 4
 # So many travel one by one, so that several threads can take them. More travel together: each message costs whoever
 # rings as much as a dozen webhooks, and a worker as much as several deliveries.

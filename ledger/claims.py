@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    insert,
     or_,
     select,
     update,
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from ledger.event import DeliveryState, Event, Trigger
 from ledger.pieces import read_body, sizes_of
 from ledger.prepared import Among, Prepared, as_list, prepare_with_lists
+from ledger.rows import InsertMany
 from ledger.schedule import Schedule
 from ledger.store import free, in_turn
 from ledger.tables import QUEUED, RUNNING, WAITING, attempts, deliveries, events
@@ -189,7 +189,7 @@ def settle(db: Connection, outcomes: Sequence[Outcome], *, token: str, now: floa
     other = [_row(outcome, token, now) for outcome in outcomes if outcome.state != DeliveryState.DONE]
     if other:
         db.execute(_SETTLE, other)
-    _ATTEMPTS.execute_each(db, [_attempt(outcome, now) for outcome in outcomes])
+    _ATTEMPTS.write(db, [_attempt(outcome, now) for outcome in outcomes])
 
 
 _DONE = prepare_with_lists(
@@ -201,7 +201,7 @@ _DONE = prepare_with_lists(
         )
     )
 )
-_ATTEMPTS = Prepared(insert(attempts).inline())
+_ATTEMPTS = InsertMany(attempts, ignore_known=False)
 _SETTLE = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("its_id"), RUNNING, deliveries.c.token == bindparam("its_token"))

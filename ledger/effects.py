@@ -17,7 +17,8 @@ from sqlalchemy import Connection, bindparam, case, delete, select, update
 from ledger.claims import short
 from ledger.event import EffectState
 from ledger.gathered import Kind
-from ledger.prepared import InsertGivingIds, as_list, insert_unless_known, prepare_with_lists
+from ledger.prepared import as_list, insert_unless_known, prepare_with_lists
+from ledger.rows import InsertGivingIds
 from ledger.schedule import Schedule
 from ledger.store import Transaction, free, insert_or_ignore, run
 from ledger.tables import DUE, SENDING, cases, channels, effects, past_effects
@@ -283,7 +284,7 @@ def _insert(db: Transaction | Connection, row: Mapping[str, Any]) -> int | None:
     return run(db, _NEW, row).new_id
 
 
-_NEW = InsertGivingIds(effects)
+_NEW = InsertGivingIds(effects, known_by="key")
 _NEW_CHANNEL = insert_unless_known(channels)
 _PAST = prepare_with_lists(lambda among: select(past_effects.c.key).where(among(past_effects.c.key, "its_keys")))
 _PLANS = Kind(_write_plans, effects, channels, past_effects)

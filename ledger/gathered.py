@@ -1,6 +1,7 @@
-"""Rows that a transaction gathers and writes together: one by one they cost several times as much.
+"""Rows that a transaction writes together, or has read together: one by one they cost several times as much.
 
-They are written at its end, or as soon as a statement asks for a table that they belong in: nobody can tell.
+They are written at its end, or as soon as a statement asks for a table that they belong in: nobody can tell. What was
+read ahead of a table is known until then.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +25,30 @@ class Kind(Generic[T]):
         self.tables = frozenset(tables)
 
 
-class Gathered:
-    """What one transaction has still to write."""
+Row = dict[str, Any]
 
-    __slots__ = ("_broken", "_waiting")
+Known = dict[tuple[Any, ...], Row | None]
+# Rows by primary key, as they are now. None: there is no such row.
+
+
+class Gathered:
+    """What one transaction has still to write, and what it has read ahead."""
+
+    __slots__ = ("_broken", "_known", "_waiting")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._waiting: dict[Kind[Any], list[Any]] = {}
+        self._known: dict[Table, Known] = {}
         self._broken = False
+
+    def know(self, table: Table, rows: Known) -> None:
+        """Take rows that nobody else can change before the end of the transaction."""
+        self._known[table] = rows
+
+    def known(self, table: Table) -> Known:
+        """Give the rows of a table that are known."""
+        return self._known.get(table, {})
 
     def add(self, kind: Kind[T], item: T) -> None:
         """Take one more."""
@@ -41,6 +57,8 @@ class Gathered:
     def write(self, db: Connection, *, about: frozenset[Table] | None = None) -> None:
         """Write all of it, or all that has to do with these tables, in the order in which it came.
 
+        What is known of these tables is forgotten: somebody else is about to read or write them.
+
         Raises:
             WorkUndone: something could not be written before, and its error was swallowed.
             Exception: whatever is raised by what writes.
@@ -48,6 +66,9 @@ class Gathered:
         """
         if self._broken:
             raise WorkUndone("what was left to be written could not be, and the handler went on")
+        for table in tuple(self._known):
+            if about is None or table in about:
+                del self._known[table]
         for kind in tuple(self._waiting):
             if about is None or not about.isdisjoint(kind.tables):
                 self._broken = True  # The error may meet, and be swallowed by, somebody whose row it is not.
@@ -57,4 +78,5 @@ class Gathered:
     def forget(self) -> None:
         """Leave it unwritten."""
         self._waiting.clear()
+        self._known.clear()
         self._broken = False

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import (
     ARRAY,
@@ -73,7 +73,7 @@ def say(db: Connection, text: str, values: Sequence[Any]) -> Any:  # noqa: ANN40
     try:
         return driver_connection.execute(text, values)
     except db.dialect.loaded_dbapi.Error as error:
-        raise _as_sqlalchemy_says_it(error, db, text) from error
+        raise as_sqlalchemy_says_it(error, db, text) from error
 
 
 class Prepared:
@@ -86,7 +86,7 @@ class Prepared:
     def __init__(self, statement: Executable | Callable[[str], Executable]) -> None:
         """Take a statement, or what makes it for a database (by SQLAlchemy's name) where they say it differently."""
         self._statement = statement
-        self._words: dict[tuple[str, tuple[str, ...]], _Words] = {}
+        self._words: dict[tuple[str, tuple[str, ...]], Words] = {}
         self._tables: dict[str, frozenset[Table]] = {}  # by database
 
     def execute(self, db: Connection, values: Mapping[str, Any]) -> Found:
@@ -96,23 +96,29 @@ class Prepared:
             KeyError, DBAPIError: a value is missing.
 
         """
-        words = self._words_for(db.dialect, tuple(values))
+        words = self.words_for(db.dialect, tuple(values))
         driver_connection: Any = db.connection.driver_connection
         try:
             return Found(driver_connection.execute(words.text, words.bind(values)))
         except db.dialect.loaded_dbapi.Error as error:
-            raise _as_sqlalchemy_says_it(error, db, words.text) from error
+            raise as_sqlalchemy_says_it(error, db, words.text) from error
 
-    def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it once for each of these, which all have the same names. Raises as `execute` does."""
+    def execute_each(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it once for each of these, which all have the same names. Say how many rows that wrote.
+
+        Raises as `execute` does.
+        """
         if not rows:
-            return
-        words = self._words_for(db.dialect, tuple(rows[0]))
+            return 0
+        words = self.words_for(db.dialect, tuple(rows[0]))
         driver_connection: Any = db.connection.driver_connection
         try:
-            driver_connection.cursor().executemany(words.text, map(words.bind, rows))
+            cursor = driver_connection.cursor()
+            cursor.executemany(words.text, map(words.bind, rows))
+            written: int = cursor.rowcount
         except db.dialect.loaded_dbapi.Error as error:
-            raise _as_sqlalchemy_says_it(error, db, words.text) from error
+            raise as_sqlalchemy_says_it(error, db, words.text) from error
+        return written
 
     def tables(self, dialect: Dialect) -> frozenset[Table]:
         """Say which tables it reads or writes."""
@@ -123,7 +129,8 @@ class Prepared:
             self._tables[dialect.name] = tables
         return tables
 
-    def _words_for(self, dialect: Dialect, names: tuple[str, ...]) -> "_Words":
+    def words_for(self, dialect: Dialect, names: tuple[str, ...]) -> "Words":
+        """Give it in the driver's words, for values of these names."""
         words = self._words.get((dialect.name, names))
         if words is None:
             words = self._words[dialect.name, names] = _put(self._statement_for(dialect), dialect, names)
@@ -141,7 +148,15 @@ def prepare_with_lists(make: Callable[[Among], Executable]) -> Prepared:
     return Prepared(lambda dialect_name: make(_among_json if dialect_name == "sqlite" else _among_array))
 
 
-def as_list(db: Connection, values: Iterable[Any]) -> Any:  # noqa: ANN401  # as the driver takes it
+class Speaks(Protocol):
+    """What knows which SQL its database speaks: a connection, a transaction."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its SQL."""
+
+
+def as_list(db: Speaks, values: Iterable[Any]) -> Any:  # noqa: ANN401  # as the driver takes it
     """Make one value of a list."""
     return json.dumps(list(values)) if db.dialect.name == "sqlite" else list(values)
 
@@ -153,45 +168,6 @@ def _among_json(column: Column[Any], name: str) -> ColumnElement[bool]:
 
 def _among_array(column: Column[Any], name: str) -> ColumnElement[bool]:
     return column == any_(bindparam(name, type_=ARRAY(column.type)))
-
-
-class InsertGivingIds(Prepared):
-    """An INSERT of rows that leaves existing rows as they are, and says under which ids the new ones are."""
-
-    def __init__(self, table: Table) -> None:
-        """Take the table, whose primary key is one integer."""
-        # In SQLite, RETURNING takes half as long again as all of an INSERT into ten indexes.
-        [key] = table.primary_key
-        super().__init__(lambda name: unless_known(name, table, () if name == "sqlite" else (key,)))
-
-    def ids(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
-        """Insert these rows, which all have the same names. Give the id of each; None: there was one already."""
-        if not rows:
-            return []
-        words = self._words_for(db.dialect, tuple(rows[0]))
-        insert = _ids_in_turn if db.dialect.name == "sqlite" else _ids_at_once
-        try:
-            return list(insert(db.connection.driver_connection, words.text, map(words.bind, rows)))
-        except db.dialect.loaded_dbapi.Error as error:
-            raise _as_sqlalchemy_says_it(error, db, words.text) from error
-
-
-def _ids_in_turn(driver_connection: Any, text: str, rows: Iterable[Any]) -> Iterator[int | None]:  # noqa: ANN401  # SQLite's
-    cursor = driver_connection.cursor()
-    for row in rows:
-        cursor.execute(text, row)
-        yield cursor.lastrowid if cursor.rowcount > 0 else None
-
-
-def _ids_at_once(driver_connection: Any, text: str, rows: Iterable[Any]) -> Iterator[int | None]:  # noqa: ANN401  # psycopg's
-    """Ask for all before the first answer is there: each would be a way there and back."""
-    cursor = driver_connection.cursor()
-    cursor.executemany(text, rows, returning=True)
-    more = True
-    while more:
-        row = cursor.fetchone()
-        yield row[0] if row else None
-        more = cursor.nextset()
 
 
 def insert_unless_known(table: Table, *returning: Column[Any]) -> Prepared:
@@ -210,7 +186,7 @@ def unless_known(dialect_name: str, table: Table, returning: tuple[Column[Any], 
     return statement.returning(*returning) if returning else statement
 
 
-def _as_sqlalchemy_says_it(error: Any, db: Connection, text: str) -> BaseException:  # noqa: ANN401  # of either driver
+def as_sqlalchemy_says_it(error: Any, db: Connection, text: str) -> BaseException:  # noqa: ANN401  # of either driver
     """Make of the driver's error what SQLAlchemy makes of it. A connection that was lost is known to be lost."""
     elsewhere = getattr(error, "sqlstate", None) in NOT_HERE_ANY_MORE
     lost = elsewhere or db.dialect.is_disconnect(error, db.connection.driver_connection, None)
@@ -223,17 +199,19 @@ def _as_sqlalchemy_says_it(error: Any, db: Connection, text: str) -> BaseExcepti
     return said
 
 
-class _Words(NamedTuple):
+class Words(NamedTuple):
+    """A statement as a driver takes it."""
+
     text: str
     bind: Callable[[Mapping[str, Any]], Any]  # puts values in their places, as the driver takes them
 
 
-def _put(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> _Words:
+def _put(statement: Executable, dialect: Dialect, names: tuple[str, ...]) -> Words:
     if not isinstance(statement, ClauseElement):
         raise TypeError(type(statement).__name__)
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
     constants = {name: bind.value for name, bind in compiled.binds.items() if name not in names and not bind.required}
-    return _Words(str(compiled), _binder(compiled.positiontup if compiled.positional else None, constants))
+    return Words(str(compiled), _binder(compiled.positiontup if compiled.positional else None, constants))
 
 
 def _binder(positions: Sequence[str] | None, constants: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:

@@ -3,15 +3,15 @@
 SQLAlchemy's own way to the same statement takes twice as long as the database does with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, String, Table
+from sqlalchemy import Connection, Dialect, Float, String, Table, insert
 from sqlalchemy.types import TypeEngine
 
-from ledger.prepared import say
+from ledger.prepared import Prepared, as_sqlalchemy_says_it, insert_unless_known, say, unless_known
 
 MAX_PARAMETERS = 30_000
 # SQLite takes 32,766 in one statement.
@@ -55,14 +55,18 @@ class _Shape(NamedTuple):
 
 def _insert_in_postgresql(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Insert column by column, each an array: one statement for any number of rows, which the server knows by then."""
-    return list(say(db, _text_for_arrays(shape, db.dialect), [list(column) for column in zip(*rows, strict=True)]))
+    return list(_say_arrays(db, shape, zip(*rows, strict=True)))
+
+
+def _say_arrays(db: Connection, shape: _Shape, columns: Iterable[Iterable[Any]]) -> Any:  # noqa: ANN401  # a cursor of psycopg's
+    return say(db, _text_for_arrays(shape, db.dialect), [list(column) for column in columns])
 
 
 @cache
 def _text_for_arrays(shape: _Shape, dialect: Dialect) -> str:
     arrays = ", ".join(f"%b::{_array_of(shape.table.c[name].type, dialect)}" for name in shape.columns)
-    giving = ", ".join(shape.giving)
-    return f"{_insert_into(shape)} SELECT * FROM unnest({arrays}){_conflict(shape)} RETURNING id, {giving}"
+    giving = f" RETURNING id, {', '.join(shape.giving)}" if shape.giving else ""
+    return f"{_insert_into(shape)} SELECT * FROM unnest({arrays}){_conflict(shape)}{giving}"
 
 
 def _array_of(kind: TypeEngine[Any], dialect: Dialect) -> str:
@@ -101,3 +105,70 @@ def _insert_into(shape: _Shape) -> str:
 
 def _conflict(shape: _Shape) -> str:
     return " ON CONFLICT DO NOTHING" if shape.ignore_known else ""
+
+
+class InsertMany:
+    """An INSERT of rows that are given by name and all have the same names.
+
+    In SQLite one after the other by one statement, and in PostgreSQL all at once.
+    """
+
+    def __init__(self, table: Table, *, ignore_known: bool) -> None:
+        """Take the table. `ignore_known`: as for `insert_rows`."""
+        self._table, self._ignore_known = table, ignore_known
+        self._one = insert_unless_known(table) if ignore_known else Prepared(insert(table).inline())
+
+    def write(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert them. Say how many rows that made."""
+        if not rows:
+            return 0
+        if db.dialect.name == "sqlite":
+            return self._one.execute_each(db, rows)
+        shape = _Shape(self._table, tuple(rows[0]), (), self._ignore_known)
+        made: int = _say_arrays(db, shape, _columns(shape, rows)).rowcount
+        return made
+
+
+class InsertGivingIds(Prepared):
+    """An INSERT of rows that leaves existing rows as they are, and says under which ids the new ones are."""
+
+    def __init__(self, table: Table, *, known_by: str) -> None:
+        """Take the table, whose primary key is one integer, and the column that tells its rows apart."""
+        # In SQLite, RETURNING takes half as long again as all of an INSERT into ten indexes.
+        [key] = table.primary_key
+        super().__init__(lambda name: unless_known(name, table, () if name == "sqlite" else (key,)))
+        self._table, self._known_by = table, known_by
+
+    def ids(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
+        """Insert these rows, which all have the same names. Give the id of each; None: there was one already."""
+        if not rows:
+            return []
+        if db.dialect.name == "sqlite":
+            return self._ids_in_turn(db, rows)
+        shape = _Shape(self._table, tuple(rows[0]), (self._known_by,), ignore_known=True)
+        new = {known_by: id_ for id_, known_by in _say_arrays(db, shape, _columns(shape, rows))}
+        return [new.pop(row[self._known_by], None) for row in rows]  # of two that are one, the first is new
+
+    def _ids_in_turn(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
+        words = self.words_for(db.dialect, tuple(rows[0]))
+        driver_connection: Any = db.connection.driver_connection
+        cursor = driver_connection.cursor()
+        ids: list[int | None] = []
+        try:
+            for row in map(words.bind, rows):
+                cursor.execute(words.text, row)
+                ids.append(cursor.lastrowid if cursor.rowcount > 0 else None)
+        except db.dialect.loaded_dbapi.Error as error:
+            raise as_sqlalchemy_says_it(error, db, words.text) from error
+        return ids
+
+
+def _columns(shape: _Shape, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:
+    for name in shape.columns:
+        column = [row[name] for row in rows]
+        # The driver makes arrays of one type only.
+        yield _floats(column) if isinstance(shape.table.c[name].type, Float) else column
+
+
+def _floats(column: Iterable[float | None]) -> list[float | None]:
+    return [None if each is None else float(each) for each in column]

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
-from ledger.gathered import Gathered, Kind
+from ledger.gathered import Gathered, Kind, Known
 from ledger.prepared import Found, Prepared, say, unless_known
 
 INSIST_PAUSE_S = 0.5
@@ -159,6 +159,15 @@ class Transaction:
         if self._gathered is not None:
             self._gathered.write(db)
         return db.execute(statement, parameters)
+
+    def know(self, table: Table, rows: Known) -> None:
+        """Take rows that were read ahead, and locked; where a transaction keeps none, nothing happens."""
+        if self._gathered is not None:
+            self._gathered.know(table, rows)
+
+    def known(self, table: Table) -> Known:
+        """Give what is known of a table's rows, until a statement asks for that table."""
+        return {} if self._gathered is None else self._gathered.known(table)
 
     def leave(self, kind: Kind[T], item: T) -> None:
         """Leave something to be written together with what is like it, before anybody could miss it."""

@@ -1,10 +1,11 @@
-"""Run a message's deliveries: claim them, run their handlers, commit all of it together; a failure is undone alone."""
+"""Run a message's deliveries: claim them, run their handlers, commit many together; a failure is undone alone."""
 
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TypeGuard
 
 import structlog
@@ -17,7 +18,7 @@ from handlers.router import Router
 from ledger import claims
 from ledger.claims import Claimed, Outcome, Taken
 from ledger.errors import LedgerUnavailable
-from ledger.event import DeliveryState
+from ledger.event import DeliveryState, Event
 from ledger.gathered import Gathered
 from ledger.schedule import MAX_CRASHES
 from ledger.store import Ledger, Transaction, check_alive, check_whole, savepoint
@@ -29,6 +30,12 @@ HANDLER_LIMIT_S = 10.0
 
 INSIST_S = 60.0
 # How long a worker tries to give back or to settle what it holds, before it leaves that to the sweeper.
+
+MAX_TOGETHER = 64
+# Deliveries of a message that are claimed at once: so many count a crash when their worker dies.
+
+TURN_S = 0.05
+# What one transaction may take, beyond its first delivery. With SQLite all others who write wait meanwhile.
 
 MAX_IDS = 256
 MAX_ID = 2**63 - 1
@@ -49,6 +56,7 @@ class Deliverer:
         ring_effects: Callable[[], None],
         report: Report,
         handler_limit_s: float = HANDLER_LIMIT_S,
+        turn_s: float = TURN_S,
         rules: Rules | None = None,
         allowed_users: frozenset[str] = frozenset(),
         asks_stripe: frozenset[bool] = frozenset(),
@@ -64,43 +72,53 @@ class Deliverer:
         self._ring_effects = ring_effects
         self._report = report
         self._handler_limit_s = handler_limit_s
+        self._turn_s = turn_s
 
     def deliver(self, ids: object) -> None:
         """Run these deliveries, or as many of them as are still to be run."""
         if not are_ids(ids):
             log.warning("message ignored", reason="it does not hold a list of delivery ids")
             return
+        for start in range(0, len(ids), MAX_TOGETHER):
+            if not self._claim_and_run(ids[start : start + MAX_TOGETHER]):
+                break
+
+    def _claim_and_run(self, ids: Sequence[int]) -> bool:
+        """Run these. Say whether the ledger is there for others."""
         token = secrets.token_hex(16)
         with self._watch.over(token, claims.beat):
             try:
-                taken = self._claim(ids, token)
+                left: Sequence[Taken] | None = self._claim(ids, token)
             except LedgerUnavailable as error:
                 log.warning("nothing claimed", error=str(error), left_to="sweeper")
-                return
-            if taken:
-                self._run(taken, token)
+                return False
+            while left:
+                left = self._run_some(left, token)
+        return left is not None
 
     def _claim(self, ids: Sequence[int], token: str) -> list[Taken]:
         with self._ledger.write() as db:
             return claims.claim(db, ids, handlers=self._router.by_name.keys(), token=token, now=time.time())
 
-    def _run(self, taken: Sequence[Taken], token: str) -> None:
+    def _run_some(self, taken: Sequence[Taken], token: str) -> Sequence[Taken] | None:
+        """Run the first of these, as many as one transaction takes. Give what is left; None: the ledger is away."""
         run = _Run()
         try:
             outcomes = self._run_all(taken, token, run)
         except LedgerUnavailable as error:
             log.warning("deliveries given back", error=str(error), deliveries=len(taken))
             self._ledger.insist(lambda db: claims.release(db, token, now=time.time()), for_s=INSIST_S)
-            return
+            return None
         except RanTooLong:
-            # Nothing of this message was kept. Its neighbours did nothing wrong.
+            # Nothing of this transaction was kept. Its neighbours did nothing wrong.
             blamed = self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)
             if run.current is not None and blamed is not None:
                 self._report.delivery(run.current, blamed, Span(run.began_at, time.time()))
-            return
+            return ()
         self._report.message([(run.claimed[each.delivery.id], each, run.ran[each.delivery.id]) for each in outcomes])
         if any(each.planned for each in run.contexts):
             self._ring_effects()
+        return run.left
 
     def _run_all(self, taken: Sequence[Taken], token: str, run: "_Run") -> list[Outcome]:
         """Run them without savepoints, as nearly all succeed; if one does not, undo it all and run each in its own.
@@ -109,29 +127,46 @@ class Deliverer:
         twice for nothing.
         """
         if len(taken) > 1:
-            with suppress(_OneFailed):
+            try:
                 return self._run_in_one(taken, token, run, apart=False)
+            except _OneFailed:
+                pass
+            except RanTooLong:
+                if run.current is not None:  # and not only what was read ahead for all of them
+                    raise
         return self._run_in_one(taken, token, run, apart=True)
 
     def _run_in_one(self, taken: Sequence[Taken], token: str, run: "_Run", *, apart: bool) -> list[Outcome]:
-        """Run them in one transaction."""
+        """Run them in one transaction, as many as there is time for: with SQLite, nobody else can write meanwhile."""
         with self._ledger.write() as db:
+            until = time.monotonic() + self._turn_s
             held = claims.still_held(db, token)
-            claimed = self._load(db, [each for each in taken if each.id in held], token)
+            mine = [each for each in taken if each.id in held]
+            claimed = claims.load(db, mine)
             run.begin(claimed, apart=apart)
+            outcomes: list[Outcome] = []
             with self._watch.limit(self._handler_limit_s) as begin_anew:
-                outcomes = [self._run_timed(db, each, run, begin_anew) for each in claimed]
+                if not apart:
+                    self._look_ahead(db, run)
+                for each in claimed:
+                    outcomes.append(self._run_timed(db, each, run, begin_anew))
+                    if time.monotonic() > until:
+                        break
             if not apart:
-                _write(db, run.gathered)
+                with _failing_together(db):
+                    run.gathered.write(db)
             claims.settle(db, outcomes, token=token, now=time.time())
+            run.left = mine[len(outcomes) :]
         return outcomes
 
-    def _load(self, db: Connection, taken: Sequence[Taken], token: str) -> list[Claimed]:
-        claimed = claims.load(db, taken)
-        left = [each.id for each in taken[len(claimed) :]]
-        if left:
-            claims.release(db, token, now=time.time(), ids=left)
-        return claimed
+    def _look_ahead(self, db: Connection, run: "_Run") -> None:
+        events_by_handler: defaultdict[str, list[Event]] = defaultdict(list)
+        for claimed in run.claimed.values():
+            events_by_handler[claimed.delivery.handler].append(claimed.event)
+        for name, events in events_by_handler.items():
+            if ahead := self._router.by_name[name].ahead:
+                with _failing_together(db):
+                    ahead(events, Transaction(db, run.gathered))
 
     def _run_timed(self, db: Connection, claimed: Claimed, run: "_Run", begin_anew: Callable[[], None]) -> Outcome:
         begin_anew()
@@ -178,12 +213,15 @@ class _OneFailed(Exception):
     """One of a message's deliveries failed, and with it the transaction of all."""
 
 
-def _write(db: Connection, gathered: Gathered) -> None:
-    """Write what a message's deliveries have left to be written together."""
+@contextmanager
+def _failing_together(db: Connection) -> Iterator[None]:
+    """Do something for all of a message's deliveries: what fails there may be the fault of one of them."""
     try:
-        gathered.write(db)
+        yield
         check_whole(db)
     except Exception as error:
+        if _was_interrupted(error):
+            raise RanTooLong from error
         check_alive(db, error)
         raise _OneFailed from error
 
@@ -199,6 +237,7 @@ class _Run:
         self.apart = apart
         self.gathered = Gathered()
         self.current: Claimed | None = None
+        self.left: Sequence[Taken] = ()  # for the next transaction
         self.began_at = 0.0  # Unix seconds; the current one
         self.claimed = {each.delivery.id: each for each in claimed}
         self.contexts: list[Context] = []  # of those that succeeded

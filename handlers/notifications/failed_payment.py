@@ -11,8 +11,9 @@ from handlers.notifications.alert import Alert
 from handlers.notifications.dashboard import stripe_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DECLINES, in_words, with_code
+from handlers.payments import book
 from handlers.payments.objects import BillingDetails, Intent
-from handlers.payments.tables import history, payments
+from handlers.payments.tables import history
 from handlers.reading import Snapshot, read_snapshot
 from handlers.router import handler
 from ledger.effects import About, read_message
@@ -21,13 +22,13 @@ from ledger.prepared import Prepared
 from ledger.tables import effects, events
 
 
-@handler(source="stripe", types=["payment_intent.payment_failed"], queue="notifications")
+@handler(source="stripe", types=["payment_intent.payment_failed"], queue="notifications", ahead=book.find_payments)
 def failed_payment(event: Event, ctx: Context) -> None:
     """Tell each failed try once, also one that was paid meanwhile, and say so; a second try is told again."""
     snapshot = read_snapshot(event, Intent)
     intent = snapshot.data.object
     code, money = intent.failure_code, intent.money
-    what = PAID if _is_paid(event, ctx, intent.id) else FAILED
+    what = PAID if book.status_of(ctx.db, event, intent.id) == "succeeded" else FAILED
     alert = Alert(
         title=f"{what} {money.display()} ({in_words(code, DECLINES)})",
         facts={
@@ -68,21 +69,6 @@ def _as_paid(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "text": message["text"].replace(FAILED, PAID, 1), "blocks": [{**first, "text": title}, *rest]}
 
 
-def _is_paid(event: Event, ctx: Context, payment: str) -> bool:
-    whose = {"account": event.account or "", "livemode": event.livemode, "id": payment}
-    return bool(ctx.db.execute(_STATUS, whose).scalar() == "succeeded")
-
-
-# Locked, so that whoever comes second, the payment or its failure, sees what the first one did.
-_STATUS = Prepared(
-    select(payments.c.status)
-    .where(
-        payments.c.account == bindparam("account"),
-        payments.c.livemode == bindparam("livemode"),
-        payments.c.id == bindparam("id"),
-    )
-    .with_for_update()
-)
 # By primary key, and prepared: asked for with each payment that succeeds.
 _FAILURES = Prepared(
     select(history.c.event).where(

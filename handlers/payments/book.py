@@ -4,11 +4,13 @@ Each object has one row, and the greatest version of it wins (`handlers.payments
 for any two events, so every order of arrival, with any repetitions, ends in the same row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, Update, and_, bindparam, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, Update, and_, bindparam, select, tuple_, update
 
 from handlers.errors import GiveUp
 from handlers.payments.change import Change, Verdict
@@ -20,7 +22,9 @@ from handlers.payments.tables import disputes, payments, refunds
 from handlers.payments.version import Version, contradict, version_of
 from handlers.reading import Snapshot, read_snapshot
 from ledger.event import Event
-from ledger.prepared import Prepared, insert_unless_known
+from ledger.gathered import Kind, Known, Row
+from ledger.prepared import Prepared, as_list, insert_unless_known, prepare_with_lists
+from ledger.rows import InsertMany
 from ledger.store import Transaction
 
 Facts = Mapping[str, str | int | None]
@@ -77,16 +81,106 @@ def enter(db: Transaction, event: Event, entry: Entry) -> Change:
     note(db, event, kind=kind, object_id=object_id, version=entry.version, facts=told)
     version = entry.version.columns
     row = {**entry.facts, **version}
-    if db.execute(ENTER[entry.table], {**entry.whose, **row}).rowcount > 0:
+    ahead = db.known(entry.table)
+    known = _enter_ahead(db, ahead, entry, row) if _key(entry.whose) in ahead else _enter(db, entry, row)
+    if known is None:
         return _change(entry, Verdict.NEW, None, entry.facts)
-    this = _this(entry.whose)
-    [known] = db.execute(KNOWN[entry.table], this).by_name()
     before = {name: value for name, value in known.items() if name not in entry.whose and name not in version}
     contested = _contested(entry, version_of(known), before)
-    if db.execute(OVERWRITE[entry.table], row | this | _this(version)).rowcount > 0:
+    overwritten = db.execute(OVERWRITE[entry.table], row | _this(entry.whose) | _this(version)).rowcount > 0
+    if _key(entry.whose) in ahead:
+        db.know(entry.table, ahead)  # of all the others, nothing has changed
+        ahead[_key(entry.whose)] = known | row if overwritten else known
+    if overwritten:
         return _change(entry, Verdict.NEWER, before, {**before, **entry.facts}, contested=contested)
     same = known["version_event"] == entry.version.event
     return _change(entry, Verdict.REPEATED if same else Verdict.STALE, before, before, contested=contested)
+
+
+def _enter(db: Transaction, entry: Entry, row: Row) -> Row | None:
+    """Insert the row, unless there is one: that is given."""
+    if db.execute(ENTER[entry.table], {**entry.whose, **row}).rowcount > 0:
+        return None
+    [known] = db.execute(KNOWN[entry.table], _this(entry.whose)).by_name()
+    return known
+
+
+def _enter_ahead(db: Transaction, ahead: Known, entry: Entry, row: Row) -> Row | None:
+    """Do the same, where it is known whether there is one: new rows are written together."""
+    known = ahead[_key(entry.whose)]
+    if known is None:
+        new = {**entry.whose, **row}
+        ahead[_key(entry.whose)] = {**EMPTY[entry.table], **new}
+        db.leave(NEW[entry.table], new)
+    return known
+
+
+def _key(whose: Mapping[str, str | bool | None]) -> tuple[str | bool | None, ...]:
+    return tuple(whose.values())
+
+
+def _enter_all(table: Table) -> Kind[Row]:
+    new = InsertMany(table, ignore_known=True)
+
+    def write(db: Connection, rows: Sequence[Row]) -> None:
+        # In one order everywhere: two workers with the same new keys would wait for each other otherwise.
+        if new.write(db, sorted(rows, key=itemgetter("account", "livemode", "id"))) < len(rows):
+            raise Overtaken
+
+    return Kind(write, table)
+
+
+class Overtaken(Exception):
+    """Another worker has entered an object meanwhile that was new a moment ago."""
+
+
+NEW = {table: _enter_all(table) for table in KINDS}
+EMPTY: Mapping[Table, Row] = {
+    table: {column.name: 0 if column.server_default is not None else None for column in table.columns}
+    for table in KINDS
+}
+
+
+def find_payments(events: Sequence[Event], db: Transaction) -> None:
+    """Find out about the payments of many events at once."""
+    known: Known = {}
+    for event in events:
+        with suppress(GiveUp):  # which is for whoever handles it
+            known[_key(_whose(event, read_snapshot(event, Intent).data.object.id))] = None
+    for account, livemode in sorted({key[:2] for key in known}):
+        ids = [key[2] for key in known if key[:2] == (account, livemode)]
+        its = {"its_account": account, "its_livemode": livemode, "its_ids": as_list(db, ids)}
+        known |= {(account, livemode, row["id"]): row for row in db.execute(_FIND_PAYMENTS, its).by_name()}
+    db.know(payments, known)
+
+
+_FIND_PAYMENTS = prepare_with_lists(
+    lambda among: (
+        select(payments)
+        .where(
+            payments.c.account == bindparam("its_account"),
+            payments.c.livemode == bindparam("its_livemode"),
+            among(payments.c.id, "its_ids"),
+        )
+        .order_by(payments.c.id)  # all who wait for each other do so in one order
+        .with_for_update()
+    )
+)
+
+
+def status_of(db: Transaction, event: Event, payment_id: str) -> str | None:
+    """Say how an event's payment stands in the book, locked until the end of the transaction."""
+    whose = {"account": event.account or "", "livemode": event.livemode, "id": payment_id}
+    ahead = db.known(payments)
+    if _key(whose) not in ahead:
+        status: str | None = db.execute(_STATUS, _this(whose)).scalar()
+        return status
+    row = ahead[_key(whose)]
+    return None if row is None else row["status"]
+
+
+# Locked, so that whoever comes second, the payment or its failure, sees what the first one did.
+_STATUS = Prepared(select(payments.c.status).where(_row(payments)).with_for_update())
 
 
 def _contested(entry: Entry, known: Version, before: Facts) -> bool:
@@ -105,7 +199,7 @@ def _change(entry: Entry, verdict: Verdict, before: Facts | None, after: Facts, 
     )
 
 
-def _this(values: Mapping[str, str | int]) -> dict[str, str | int | None]:
+def _this(values: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
     return {f"this_{name}": value for name, value in values.items()}
 
 

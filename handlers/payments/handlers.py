@@ -13,7 +13,7 @@ from handlers.router import handler
 from ledger.event import Event
 
 
-@handler(source="stripe", types=["payment_intent.*"], queue="payments")
+@handler(source="stripe", types=["payment_intent.*"], queue="payments", ahead=book.find_payments)
 def payment(event: Event, ctx: Context) -> None:
     """Keep one row a payment; what was told of its failures is over once it is paid.
 

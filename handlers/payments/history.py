@@ -16,7 +16,7 @@ from handlers.payments.tables import history
 from handlers.payments.version import Version, contradict
 from ledger.event import Event
 from ledger.gathered import Kind
-from ledger.prepared import insert_unless_known
+from ledger.rows import InsertMany
 from ledger.shown import rfc3339
 from ledger.store import Transaction
 
@@ -25,8 +25,14 @@ GROWING = frozenset({"amount_refunded", "amount_captured", "amount_reversed", "a
 
 Facts = Mapping[str, Any]
 
-_NOTE = insert_unless_known(history)
-_NOTES = Kind(_NOTE.execute_each, history)
+_NOTE = InsertMany(history, ignore_known=True)
+
+
+def _write_notes(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    _NOTE.write(db, rows)
+
+
+_NOTES = Kind(_write_notes, history)
 
 
 def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: Version, facts: Facts) -> None:

@@ -43,7 +43,7 @@ def in_queue(broker: Any, queue: str = "payments") -> list[list[int]]:
 
 @pytest.mark.parametrize(
     ("count", "messages"),
-    [(1, 1), (4, 4), (5, 1), (64, 1), (65, 2), (256, 4), (257, 5)],
+    [(1, 1), (4, 4), (5, 1), (256, 1), (257, 2), (1024, 4), (1025, 5)],
 )
 def test_few_ids_travel_one_by_one_and_many_travel_together(count: int, messages: int) -> None:
     broker = StubBroker(middleware=[])

@@ -12,7 +12,6 @@ from ledger.prepared import Prepared
 from ledger.store import Ledger, Transaction
 from ledger.tables import effects as effects_table
 from ledger.tables import past_effects
-from tests.engines import ON_SQLITE
 from tests.ledger.making import new_event, store
 
 FIND = Prepared(select(effects_table.c.message).where(effects_table.c.key == bindparam("its_key")))
@@ -43,8 +42,7 @@ def done(db: Connection, mine: Transaction, steps: list[tuple[str, str]], gather
     return [seen, noted, db.execute(rows).all()]
 
 
-@ON_SQLITE
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_effects_that_are_written_together_are_those_that_would_be_written_at_once(
     ledger: Ledger, steps: list[tuple[str, str]]

@@ -9,7 +9,7 @@ from slack_sdk import WebClient
 from config.metrics import Metrics, uncounted
 from config.traces import Traces
 from handlers.context import Channels, Context
-from handlers.router import Handler, Router
+from handlers.router import Ahead, Handler, Router
 from ledger.event import Event
 from ledger.store import Ledger
 from tests.system.slack_stand_in import TOKEN, SlackStandIn
@@ -27,13 +27,17 @@ class Bench:
     ledger: Ledger
     watch: Watch
     run: Callable[[Event, Context], None] = field(default=lambda _event, _context: None)
+    ahead: Ahead | None = None
     rung: int = 0
     handler_limit_s: float = 60.0
+    turn_s: float = 60.0
     metrics: Metrics = field(default_factory=uncounted)
 
     def deliver(self, ids: object) -> None:
         """Hand a message to a worker."""
-        handler = Handler(name="topic.run", source="stripe", types=("*",), queue="payments", run=self.run)
+        handler = Handler(
+            name="topic.run", source="stripe", types=("*",), queue="payments", run=self.run, ahead=self.ahead
+        )
         self.deliverer(Router([handler])).deliver(ids)
 
     def deliverer(self, router: Router) -> Deliverer:
@@ -46,6 +50,7 @@ class Bench:
             ring_effects=self._ring,
             report=Report(metrics=self.metrics, traces=Traces()),
             handler_limit_s=self.handler_limit_s,
+            turn_s=self.turn_s,
         )
 
     def _ring(self) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from handlers.errors import GiveUp, RetryLater
 from ledger import claims
 from ledger.claims import Outcome
 from ledger.event import DeliveryState, Event
-from ledger.store import Ledger
+from ledger.store import Ledger, Transaction
 from ledger.tables import attempts, deliveries, probes
 from tests.engines import ON_SQLITE
 from tests.ledger.making import delivery, new_event, outcomes, planned, states, store
 from tests.workers.conftest import Bench
+from workers.deliver import MAX_TOGETHER
 
 
 def post(event: Event, context: Context, key: str = "one") -> None:
@@ -285,11 +287,39 @@ def test_what_was_announced_is_run_also_by_a_worker_whose_clock_is_behind(bench:
     assert states(bench.ledger) == ["done"]
 
 
-def test_of_large_bodies_a_message_runs_as_many_as_fit_in_memory_and_gives_the_others_back(bench: Bench) -> None:
+def test_of_large_bodies_a_transaction_takes_as_many_as_fit_in_memory_and_the_next_one_the_others(
+    bench: Bench,
+) -> None:
     ids = store(bench.ledger, *[new_event(body=b" " * 3_000_000) for _ in range(4)])
+    seen: list[list[str]] = []
+    bench.run = lambda _event, _context: seen.append(states(bench.ledger))
     bench.deliver(ids)
-    assert states(bench.ledger) == ["done", "done", "pending", "pending"]
-    assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 0, 0]
+    assert seen == [["running"] * 4] * 2 + [["done", "done", "running", "running"]] * 2
+    assert states(bench.ledger) == ["done"] * 4
+    assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 1, 1]
+
+
+def test_a_message_that_takes_long_lets_others_write_in_between(bench: Bench) -> None:
+    ids = store(bench.ledger, *[new_event(key=f"evt_{n}") for n in range(3)])
+    seen: list[int] = []
+
+    def run(event: Event, context: Context) -> None:
+        post(event, context, key=event.external_id)
+        seen.append(states(bench.ledger).count("done"))
+
+    bench.run, bench.turn_s = run, 0
+    bench.deliver(ids)
+    assert seen == [0, 1, 2]
+    assert outcomes(bench.ledger) == ["done"] * 3
+
+
+def test_what_a_full_message_holds_is_claimed_part_by_part(bench: Bench) -> None:
+    ids = store(bench.ledger, *[new_event() for _ in range(MAX_TOGETHER + 1)])
+    seen: list[int] = []
+    bench.run = lambda _event, _context: seen.append(states(bench.ledger).count("running"))
+    bench.deliver(ids)
+    assert (seen[0], seen[-1]) == (MAX_TOGETHER, 1)
+    assert set(states(bench.ledger)) == {"done"}
 
 
 @ON_SQLITE
@@ -328,6 +358,32 @@ def test_a_forged_message_is_ignored(bench: Bench, message: Any) -> None:
 def test_a_message_for_a_delivery_that_does_not_exist_does_nothing(bench: Bench) -> None:
     bench.deliver([4711])
     assert outcomes(bench.ledger) == []
+
+
+def test_what_is_read_ahead_and_fails_fails_nobody(bench: Bench) -> None:
+    def ahead(events: Sequence[Event], _db: Transaction) -> None:
+        seen.append(len(events))
+        raise ValueError("no")
+
+    seen: list[int] = []
+    ran: list[int] = []
+    ids = store(bench.ledger, *[new_event() for _ in range(3)])
+    bench.run, bench.ahead = lambda event, _context: ran.append(event.id), ahead
+    bench.deliver(ids)
+    assert (seen, ran) == ([3], [1, 2, 3])
+    assert states(bench.ledger) == ["done"] * 3
+
+
+def test_what_takes_too_long_to_read_ahead_is_nobodys_fault_and_left_out(bench: Bench) -> None:
+    def ahead(_events: Sequence[Event], _db: Transaction) -> None:
+        while True:
+            time.sleep(0.01)
+
+    ids = store(bench.ledger, *[new_event() for _ in range(3)])
+    bench.handler_limit_s, bench.ahead = 0.2, ahead
+    bench.deliver(ids)
+    assert states(bench.ledger) == ["done"] * 3
+    assert [delivery(bench.ledger, each).crashes for each in ids] == [0, 0, 0]
 
 
 STEPS = st.lists(st.sampled_from(["ok", "fail", "later", "dead"]), min_size=1, max_size=8)

@@ -2,8 +2,9 @@
 
 import contextlib
 import itertools
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from config.database import make_engine
 from handlers.context import Context
+from handlers.payments import book
 from ledger.event import Event
-from ledger.store import Ledger
+from ledger.store import Ledger, Transaction
 from ledger.tables import probes
 from tests.engines import ON_POSTGRESQL
 from tests.ledger.making import delivery, new_event, outcomes, settings_for, states, store
@@ -143,3 +145,21 @@ def test_a_lost_connection_that_the_last_handler_of_a_message_swallows_gives_the
     bench.deliver(store(bench.ledger, *[new_event() for _ in range(3)]))
     assert states(bench.ledger) == ["pending"] * 3
     run_next(bench)
+
+
+def test_a_payment_that_another_worker_enters_meanwhile_is_seen_all_the_same(bench: Bench) -> None:
+    """Two workers find that a payment is new; one of them enters it first."""
+
+    def ahead(events: Sequence[Event], db: Transaction) -> None:
+        book.find_payments(events, db)
+        with bench.ledger.write() as other:
+            book.enter_intent(Transaction(other), events[0])
+
+    verdicts: list[str] = []
+    bench.run = lambda event, context: verdicts.append(book.enter_intent(context.db, event).verdict)
+    bench.ahead = ahead
+    intent = {"id": "pi_1", "amount": 4900, "currency": "usd", "status": "processing"}
+    body = json.dumps({"created": 1, "data": {"object": intent}}).encode()
+    bench.deliver(store(bench.ledger, *[new_event(body=body) for _ in range(2)]))
+    assert verdicts == ["new", "repeated", "newer"]
+    assert states(bench.ledger) == ["done", "done"]
