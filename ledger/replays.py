@@ -15,9 +15,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, bindp
 
 from ledger.again import REPLAYABLE, restart, with_payload
 from ledger.event import DeliveryState, Trigger
+from ledger.matching import event_conditions
 from ledger.store import Transaction, insert_or_ignore
 from ledger.tables import DEAD, WAITING, deliveries, effects, events, replay_items, replays
-from ledger.views import Filter, View, event_conditions, in_parts, rfc3339
+from ledger.views import Filter, View, in_parts, rfc3339
 
 STARTED, LEFT_ALONE = "started", "left_alone"
 
