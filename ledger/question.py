@@ -16,7 +16,7 @@ Row = dict[str, Any]  # by the names of the columns
 SPELLINGS = 512
 # As many texts are remembered as psycopg wants to read them. A filter has so many forms that are really used.
 
-_NAME = re.compile(r":([a-z_]+)")
+_NAME = re.compile(r":([a-z][a-z0-9_]*)")
 
 
 class Dialect(Protocol):
