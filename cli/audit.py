@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.ledger_door import reading
+from cli.ledger_door import looking
 from cli.options import DEFAULT_LIMIT, Json, Limit
 from cli.remote.api import is_remote, open_api
 from cli.show import Column, View, note, print_json, print_table
@@ -42,14 +42,14 @@ def list_audit(
       hookline audit list
       hookline audit list --json | jq 'select(.via == "api")'
     """
-    from ledger import audit  # noqa: PLC0415  # SQLAlchemy; see ledger_door
-
     if is_remote(os.environ):
-        from cli.remote.looking import list_audit  # noqa: PLC0415  # see above
+        from cli.remote.looking import list_audit  # noqa: PLC0415  # what is elsewhere; see ledger_door
 
         found = list_audit(open_api(os.environ), limit=limit, before=before)
     else:
-        with reading(os.environ) as db:
+        from ledger.views import audit  # noqa: PLC0415  # see above
+
+        with looking(os.environ) as db:
             found = audit.list_audit(db, limit=limit, before=before)
     if as_json:
         print_json(found)

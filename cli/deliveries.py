@@ -11,8 +11,7 @@ from cli.show import Column, View
 from ledger.event import DeliveryState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from ledger.question import Asked
     from ledger.views import Position
 
 COLUMNS = (
@@ -84,7 +83,7 @@ def list_deliveries(
     show_list(os.environ, listing, wanted, before=before, bounded=bounded, as_json=as_json)
 
 
-def _position(db: "Connection", address: str) -> "Position | None":
+def _position(db: "Asked", address: str) -> "Position | None":
     from ledger import views  # noqa: PLC0415  # see above
 
     delivery_id = views.read_id(address)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import NotDone
-from cli.ledger_door import open_ledger, reading
+from cli.ledger_door import looking, open_ledger
 from cli.listing import Listing, check_names, show_list
 from cli.moment import parse_moment
 from cli.options import (
@@ -27,8 +27,7 @@ from cli.show import Column, View, long_time, print_json, write_bytes
 from ledger.event import EventState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from ledger.question import Asked
     from ledger.views import Position
 
 # ruff: noqa: PLC0415  # what takes long, as SQLAlchemy, or not every command needs is imported by those who need it; see ledger_door
@@ -106,7 +105,7 @@ def list_events(
     show_list(os.environ, listing, wanted, before=before, bounded=bounded, as_json=as_json)
 
 
-def _position(db: "Connection", address: str) -> "Position | None":
+def _position(db: "Asked", address: str) -> "Position | None":
     from ledger import views
 
     event_id = views.find_event(db, address)
@@ -145,7 +144,7 @@ def get_event(
         if raw and body is None and not view["payload_pruned_at"]:
             raise NotDone("this needs a token with the scope payload")
     else:
-        with reading(os.environ) as db:
+        with looking(os.environ) as db:
             event_id = find_event(db, event)
             view, body = views.get_event(db, event_id), views.get_body(db, event_id)
     if view is None:  # it was pruned in this moment

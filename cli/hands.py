@@ -70,12 +70,6 @@ class Hands(Protocol):
     def advance(self, replay_id: int, *, limit: int) -> "Step":
         """Set the next items of a replay going."""
 
-    def list_replays(self, *, limit: int) -> list[View]:
-        """List replays, newest first."""
-
-    def get_replay(self, replay_id: int) -> View:
-        """Give one replay, with what became of its items."""
-
     def find_events(self, choice: "Choice") -> tuple[View, list[int]]:
         """Say what events these are, and their ids, oldest first."""
 
@@ -187,23 +181,6 @@ class LocalHands:
                 return actions.advance(db, replay_id, by=by_whoever(), limit=limit, now=time.time())
         except LookupError:
             raise Gone(f"there is no replay {replay_id}") from None
-
-    def list_replays(self, *, limit: int) -> list[View]:
-        """List replays, newest first."""
-        from ledger import replays
-
-        with self._ledger.read() as db:
-            return replays.list_replays(db, limit=limit)
-
-    def get_replay(self, replay_id: int) -> View:
-        """Give one replay, with what became of its items."""
-        from ledger import replays
-
-        with self._ledger.read() as db:
-            view = replays.get_replay(db, replay_id)
-        if view is None:
-            raise NotDone(f"there is no replay {replay_id}")
-        return view
 
     def find_events(self, choice: "Choice") -> tuple[View, list[int]]:
         """Say what events these are, and their ids, oldest first."""

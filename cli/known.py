@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from ledger.question import Asked
 
 # ruff: noqa: PLC0415  # SQLAlchemy is imported by the commands that need it; see ledger_door
 
 
-def check_source(db: "Connection", name: str | None) -> None:
+def check_source(db: "Asked", name: str | None) -> None:
     """Make sure that there is a provider of this name, or an event from it.
 
     Raises:
@@ -25,7 +25,7 @@ def check_source(db: "Connection", name: str | None) -> None:
         names.check_source(db, name, _sources)
 
 
-def check_handler(db: "Connection", name: str | None) -> None:
+def check_handler(db: "Asked", name: str | None) -> None:
     """Make sure that there is a handler of this name, or was one. Raises as `check_source` does."""
     from ledger import names
 
@@ -33,7 +33,7 @@ def check_handler(db: "Connection", name: str | None) -> None:
         names.check_handler(db, name, _handlers)
 
 
-def check_reason(db: "Connection", name: str | None) -> None:
+def check_reason(db: "Asked", name: str | None) -> None:
     """Make sure that requests are refused for this, or were once. Raises as `check_source` does."""
     from ledger import names
 

@@ -1,14 +1,14 @@
 """The commands' way into the ledger: what is wrong with it comes out as one sentence.
 
-SQLAlchemy, the settings and Alembic are most of the time that a command needs to start, so they are imported by the
-commands that need them, when they need them. Alembic is asked only when something went wrong: a ledger that answers
-the question has the tables for it.
+SQLAlchemy and Alembic take longer to import than a look at the ledger may take as a whole. So SQLAlchemy is imported by
+who changes something, and Alembic is asked only when something went wrong: a ledger that answers the question has the
+tables for it.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cli.errors import NotDone
 from ledger.errors import LedgerNotMigrated, LedgerUnavailable, SeveralEvents, Unknown
@@ -16,19 +16,30 @@ from ledger.errors import LedgerNotMigrated, LedgerUnavailable, SeveralEvents, U
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from config.settings import Settings
+    from ledger.question import Asked
     from ledger.store import Ledger
 
 # ruff: noqa: PLC0415  # see the top of this file
 
 
+class Look(Protocol):
+    """A ledger that can be looked at."""
+
+    def read(self) -> AbstractContextManager["Asked"]:
+        """Open a transaction that sees one state of the ledger."""
+
+
+@contextmanager
+def looking(environ: Mapping[str, str]) -> Iterator["Asked"]:
+    """Open the ledger that the service uses, to ask it `ledger.question`s. Raises as `open_look` does."""
+    with open_look(environ) as ledger, ledger.read() as db:
+        yield db
+
+
 @contextmanager
 def reading(environ: Mapping[str, str]) -> Iterator["Connection"]:
-    """Open the ledger that the service uses, to look at it.
-
-    Raises:
-        NotDone: there is no ledger, or it does not answer.
-
-    """
+    """Open the ledger that the service uses, to read it with SQLAlchemy. Raises as `open_ledger` does."""
     with open_ledger(environ) as ledger, ledger.read() as db:
         yield db
 
@@ -46,6 +57,28 @@ def writing(environ: Mapping[str, str]) -> Iterator["Connection"]:
 
 
 @contextmanager
+def open_look(environ: Mapping[str, str]) -> Iterator[Look]:
+    """Open the ledger that the service uses, to look at it: without SQLAlchemy, where that is possible.
+
+    Raises:
+        NotDone: there is no ledger, or it does not answer.
+
+    """
+    from config.sqlite import file_of
+    from ledger.looking import Looking
+
+    settings = _settings(environ)
+    path = file_of(settings)
+    if path is None:
+        with open_ledger(environ) as ledger:
+            yield ledger
+        return
+    _require_file(path)
+    with _explained(settings), closing(Looking(path)) as looking:
+        yield looking
+
+
+@contextmanager
 def open_ledger(environ: Mapping[str, str]) -> Iterator["Ledger"]:
     """Open the ledger that the service uses.
 
@@ -53,18 +86,22 @@ def open_ledger(environ: Mapping[str, str]) -> Iterator["Ledger"]:
         NotDone: there is no ledger, or it does not answer.
 
     """
+    from config.database import make_engine
     from ledger.store import Ledger
+
+    settings = _settings(environ)
+    engine = make_engine(settings)
+    _require_file(_path(engine))
+    with _explained(settings), _unavailable_instead(), closing(Ledger(engine)) as ledger:
+        yield ledger
+
+
+def _settings(environ: Mapping[str, str]) -> "Settings":
+    from config.settings import load_settings
 
     if environ.get("HOOKLINE_URL", "").strip():
         raise NotDone("this command works on the ledger itself, not over HTTP: unset HOOKLINE_URL, and no --url")
-    engine = _engine(environ)
-    _require_file(engine)
-    with _explained(engine):
-        ledger = Ledger(engine)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
+    return load_settings(environ)
 
 
 def migrate(environ: Mapping[str, str]) -> str:
@@ -74,10 +111,15 @@ def migrate(environ: Mapping[str, str]) -> str:
         NotDone: it cannot be written.
 
     """
+    from config.database import make_engine
+    from config.settings import load_settings
     from ledger.migrate import upgrade
 
-    engine = _engine(environ, make_directory=True)
-    with _explained(engine):
+    settings = load_settings(environ)
+    if settings.database_url is None:
+        _make_directory(settings.hookline_data_dir)
+    engine = make_engine(settings)
+    with _explained(settings), _unavailable_instead():
         try:
             upgrade(engine)
         except LedgerUnavailable as error:  # that tables are missing or old is no explanation here
@@ -86,25 +128,17 @@ def migrate(environ: Mapping[str, str]) -> str:
     return _address(engine)
 
 
-def _engine(environ: Mapping[str, str], *, make_directory: bool = False) -> "Engine":
-    from config.database import make_engine
-    from config.settings import load_settings
-
-    settings = load_settings(environ)
-    if make_directory and settings.database_url is None:
-        try:
-            settings.hookline_data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise NotDone(
-                f"the data directory {settings.hookline_data_dir} cannot be made ({error.strerror}): "
-                "set HOOKLINE_DATA_DIR to another one"
-            ) from None
-    return make_engine(settings)
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotDone(
+            f"the data directory {path} cannot be made ({error.strerror}): set HOOKLINE_DATA_DIR to another one"
+        ) from None
 
 
-def _require_file(engine: "Engine") -> None:
+def _require_file(path: Path | None) -> None:
     """Leave no empty ledger behind where somebody only looked, in the wrong place perhaps."""
-    path = _path(engine)
     if path is None:
         return
     try:
@@ -129,27 +163,37 @@ def _address(engine: "Engine") -> str:
 
 
 @contextmanager
-def _explained(engine: "Engine") -> Iterator[None]:
-    from sqlalchemy.exc import DBAPIError
-
+def _explained(settings: "Settings") -> Iterator[None]:
     try:
         yield
     except (SeveralEvents, Unknown) as error:
         raise NotDone(str(error)) from None
     except LedgerUnavailable as error:
-        raise _what_is_wrong(engine, str(error)) from error
-    except DBAPIError as error:
-        raise _what_is_wrong(engine, str(error.orig)) from error
+        raise _what_is_wrong(settings, str(error)) from error
     except OSError as error:  # the file that writers queue at, beside the ledger
         raise NotDone(f"{error.filename} cannot be opened: {error.strerror}") from error
 
 
-def _what_is_wrong(engine: "Engine", reason: str) -> NotDone:
+@contextmanager
+def _unavailable_instead() -> Iterator[None]:
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:  # about the statement, as where a table is missing
+        raise LedgerUnavailable(str(error.orig)) from error
+
+
+def _what_is_wrong(settings: "Settings", reason: str) -> NotDone:
+    from config.database import make_engine
     from ledger.migrate import check_migrated
 
+    engine = make_engine(settings)
     try:
         check_migrated(engine)
     except LedgerNotMigrated as error:
         if error.__cause__ is None:  # it answers: it has no tables
             return NotDone(f"{error} (this is {_address(engine)})")
+    finally:
+        engine.dispose()
     return NotDone(f"the ledger {_address(engine)} cannot be used: {' '.join(reason.split())}")

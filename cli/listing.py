@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 
 from cli.errors import NotDone
 from cli.known import check_handler, check_source
-from cli.ledger_door import open_ledger
+from cli.ledger_door import Look, open_look
 from cli.moment import check_window
 from cli.remote.api import Api, is_remote, open_api
 from cli.show import Column, View, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from ledger.store import Ledger
+    from ledger.question import Asked
     from ledger.views import Filter, Page, Position
 
 PAGE = 500
 # Rows in memory at a time, however many are shown. Each page is a look of its own: whoever reads slowly holds nothing.
 
 
-def check_names(db: "Connection", wanted: "Filter") -> None:
+def check_names(db: "Asked", wanted: "Filter") -> None:
     """Refuse a filter whose source or handler there cannot be.
 
     Raises:
@@ -50,11 +48,11 @@ class Listing:
     """
 
     what: str
-    page: "Callable[[Connection, Filter], Page]"
-    find: "Callable[[Connection, str], Position | None]"
+    page: "Callable[[Asked, Filter], Page]"
+    find: "Callable[[Asked, str], Position | None]"
     columns: Sequence[Column]
     row: Callable[[View], View] = lambda view: view
-    check: "Callable[[Connection, Filter], None]" = check_names
+    check: "Callable[[Asked, Filter], None]" = check_names
 
 
 def show_list(
@@ -83,7 +81,7 @@ def show_list(
     if is_remote(environ):
         _show_remote(open_api(environ), listing, wanted, before=before, as_json=as_json)
         return
-    with open_ledger(environ) as ledger:
+    with open_look(environ) as ledger:
         with ledger.read() as db:
             listing.check(db, wanted)
         if before is not None:
@@ -117,7 +115,7 @@ def _show_remote(api: Api, listing: Listing, wanted: "Filter", *, before: str | 
         note(f"no {listing.what} match")
 
 
-def _find(ledger: "Ledger", listing: Listing, before: str) -> "Position":
+def _find(ledger: Look, listing: Listing, before: str) -> "Position":
     with ledger.read() as db:
         found = listing.find(db, before)
     if found is None:
@@ -125,7 +123,7 @@ def _find(ledger: "Ledger", listing: Listing, before: str) -> "Position":
     return found
 
 
-def _pages(ledger: "Ledger", listing: Listing, wanted: "Filter") -> "Iterator[Page]":
+def _pages(ledger: Look, listing: Listing, wanted: "Filter") -> "Iterator[Page]":
     left = wanted.limit or 0
     while left:
         with ledger.read() as db:
@@ -144,7 +142,7 @@ def _print_page(listing: Listing, views: Sequence[View], *, as_json: bool, head:
         print_table([listing.row(view) for view in views], listing.columns, head=head)
 
 
-def _goes_on(ledger: "Ledger", listing: Listing, wanted: "Filter") -> bool:
+def _goes_on(ledger: Look, listing: Listing, wanted: "Filter") -> bool:
     """Whether anything older would match."""
     from ledger.views import within_a_day  # noqa: PLC0415  # see above
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import NotDone
-from cli.ledger_door import reading
+from cli.ledger_door import looking, reading
 from cli.moment import check_window, parse_moment
 from cli.options import DEFAULT_LIMIT, WHEN, Json
 from cli.payments_page import print_object, print_summary
@@ -195,7 +195,7 @@ def _list(wanted: "Wanted", limit: int) -> tuple[Sequence[View], bool]:
         from cli.remote.looking import list_objects
 
         return list_objects(open_api(os.environ), wanted, limit=limit)
-    with reading(os.environ) as db:
+    with looking(os.environ) as db:
         found, following = views.page_of_objects(db, wanted, limit=limit)
     return found, following is not None
 
@@ -205,7 +205,7 @@ def _get(object_id: str) -> View | None:
 
     if is_remote(os.environ):
         return ask(os.environ, f"/payments/{place(object_id)}") if object_id else None
-    with reading(os.environ) as db:
+    with looking(os.environ) as db:
         try:
             address = views.find_object(db, object_id)
         except views.SeveralObjects as error:

@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from cli.hands import open_hands
+from cli.errors import NotDone
+from cli.ledger_door import looking
 from cli.options import DEFAULT_LIMIT, Json, Limit
 from cli.preview import count
-from cli.show import Column, clean, long_time, print_json, print_table, write
+from cli.remote.api import ask, is_remote, open_api, place
+from cli.show import Column, View, clean, long_time, print_json, print_table, write
 from ledger.shown import rfc3339
+
+# ruff: noqa: PLC0415  # what is elsewhere, or here, is imported by who needs it; see ledger_door
 
 COLUMNS = (
     Column("id"),
@@ -32,8 +36,15 @@ def list_replays(limit: Limit = DEFAULT_LIMIT, as_json: Json = False) -> None:
       hookline replays list
       hookline replay --resume 7          go on with one that is unfinished
     """
-    with open_hands(os.environ) as hands:
-        found = hands.list_replays(limit=limit)
+    if is_remote(os.environ):
+        from cli.remote.looking import list_replays
+
+        found = list_replays(open_api(os.environ), limit=limit)
+    else:
+        from ledger.views import replays
+
+        with looking(os.environ) as db:
+            found = replays.list_replays(db, limit=limit)
     if as_json:
         print_json(found)
     else:
@@ -51,8 +62,9 @@ def get_replay(
       hookline replays get 7
       hookline replays get 7 --json
     """
-    with open_hands(os.environ) as hands:
-        view = hands.get_replay(replay)
+    view = _get(replay)
+    if view is None:
+        raise NotDone(f"there is no replay {replay}")
     if as_json:
         print_json([view])
         return
@@ -68,6 +80,15 @@ def get_replay(
     }
     write(f"replay {view['id']}  {view['state']}\n")
     write("".join(f"  {label:<12}{clean(text)}\n" for label, text in facts.items() if text))
+
+
+def _get(replay_id: int) -> View | None:
+    from ledger.views.replays import get_replay
+
+    if is_remote(os.environ):
+        return ask(os.environ, f"/replays/{place(replay_id)}")
+    with looking(os.environ) as db:
+        return get_replay(db, replay_id)
 
 
 def _said(name: str, value: object) -> str:

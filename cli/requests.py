@@ -11,8 +11,7 @@ from cli.options import DEFAULT_LIMIT, Before, Json, Limit, Since, Source, Until
 from cli.show import Column
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from ledger.question import Asked
     from ledger.views import Filter, Position
 
 COLUMNS = (
@@ -70,12 +69,12 @@ def list_requests(
     show_list(os.environ, listing, wanted, before=before, as_json=as_json)
 
 
-def _check(db: "Connection", wanted: "Filter") -> None:
+def _check(db: "Asked", wanted: "Filter") -> None:
     check_source(db, wanted.source)
     check_reason(db, wanted.state)
 
 
-def _position(db: "Connection", address: str) -> "Position | None":
+def _position(db: "Asked", address: str) -> "Position | None":
     from ledger import views  # noqa: PLC0415  # see above
 
     request_id = views.read_id(address)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from cli.ledger_door import reading
+from cli.ledger_door import looking
 from cli.options import Json
 from cli.remote.api import ask, is_remote
 from cli.show import Column, print_json, print_table
@@ -46,7 +46,7 @@ def sources(as_json: Json = False) -> None:
     else:
         configured = _configured(os.environ)
         known = {source: where is not None for source, where in configured.items()}
-        with reading(os.environ) as db:
+        with looking(os.environ) as db:
             found = list_sources(db, known, now=time.time())
     if as_json:
         print_json(found)

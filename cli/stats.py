@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cli.chart import bar, spark
 from cli.known import check_source
-from cli.ledger_door import reading
+from cli.ledger_door import looking
 from cli.moment import check_window
 from cli.options import Account, Json, Since, Source, Type, Until
 from cli.remote.api import ask, is_remote
@@ -53,7 +53,7 @@ def stats(
 
         taken = ask(os.environ, "/stats", **fields(replace(wanted, since=since, until=until)))
     else:
-        with reading(os.environ) as db:
+        with looking(os.environ) as db:
             check_source(db, source)
             taken = stats_view(take_stats(db, wanted, since=begin, until=end))
     if as_json:

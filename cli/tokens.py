@@ -10,7 +10,7 @@ import typer
 
 from cli.errors import NotDone
 from cli.hands import by_whoever
-from cli.ledger_door import reading, writing
+from cli.ledger_door import looking, writing
 from cli.moment import AGO, UNIT_S
 from cli.options import Json
 from cli.remote.api import ask, is_remote, open_api
@@ -90,13 +90,13 @@ def list_tokens(as_json: Json = False) -> None:
     Examples:
       hookline tokens list
     """
-    from ledger import tokens
+    from ledger.views.tokens import list_tokens
 
     if is_remote(os.environ):
         found = ask(os.environ, "/tokens")["tokens"]
     else:
-        with reading(os.environ) as db:
-            found = tokens.list_tokens(db, now=time.time())
+        with looking(os.environ) as db:
+            found = list_tokens(db, now=time.time())
     if as_json:
         print_json(found)
     else:

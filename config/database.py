@@ -6,31 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from config.errors import InvalidSettings
 from config.settings import Settings
-
-BUSY_TIMEOUT_S = 2
-# How long a write may wait for another program's lock on the file (a backup, a shell) before it fails.
+from config.sqlite import BUSY_TIMEOUT_S, set_up
 
 NOT_HERE_ANY_MORE = ("25006", "57P01", "57P02", "57P03")
 # SQLSTATEs of PostgreSQL: read only, shutting down, crashed, starting. A connection that says so leads to a server that
 # has stopped being the one to write to. A new one may lead to the one that is.
-
-MAX_LOG_PAGES = 8_000
-# When SQLite's log has 32 MB, whoever commits copies it into the ledger. Before that, `ledger.checkpoints` does, where
-# nobody waits for it.
-
-PRAGMAS = (
-    "journal_mode=WAL",
-    "foreign_keys=ON",
-    "temp_store=MEMORY",
-    "case_sensitive_like=ON",
-    f"wal_autocheckpoint={MAX_LOG_PAGES}",
-)
-# LIKE tells small letters from capitals in PostgreSQL; SQLite has to be asked to.
 
 
 def database_url(settings: Settings) -> URL:
@@ -88,14 +72,8 @@ def _make_sqlite_engine(url: URL, synchronous: str) -> Engine:
     return engine
 
 
-def _sqlite_pragmas(synchronous: str) -> Callable[[DBAPIConnection, Any], None]:
-    def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in (*PRAGMAS, f"synchronous={synchronous}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return set_pragmas
+def _sqlite_pragmas(synchronous: str) -> Callable[[Any, Any], None]:
+    return lambda connection, _record: set_up(connection, synchronous=synchronous)
 
 
 def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401  # SQLAlchemy's own type hides behind the event API

@@ -11,6 +11,7 @@ from ledger.again import NOTHING, RETRIABLE, Again
 from ledger.audit import By
 from ledger.dismissals import DISMISSABLE
 from ledger.replays import Found, Step
+from ledger.views.audit import list_audit
 
 
 def retry(db: Connection, names: Sequence[str], *, by: By, now: float, states: Collection[str] | None = None) -> Again:
@@ -116,5 +117,5 @@ def _is_at_it(db: Connection, by: By, replay_id: int) -> bool:
     return any(
         entry["action"] in ("replay", "replay.resume")
         and (entry["who"], entry["via"], entry["detail"]["replay"]) == (by.who, by.via, replay_id)
-        for entry in audit.list_audit(db, limit=1)
+        for entry in list_audit(db, limit=1)
     )

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from ledger import views
 from ledger.errors import Unknown
+from ledger.question import Asked
 from ledger.views.event import MIN_PREFIX_CHARS
 
 NAMED = 5
 # So many are named in a message; of more, the number.
 
 
-def find_event(db: Connection, address: str) -> int:
+def find_event(db: Asked, address: str) -> int:
     """Give our id of an event. Raises as `find_events` does."""
     event_id = views.find_event(db, address)
     if event_id is None:
@@ -20,7 +19,7 @@ def find_event(db: Connection, address: str) -> int:
     return event_id
 
 
-def find_events(db: Connection, addresses: Sequence[str]) -> list[int]:
+def find_events(db: Asked, addresses: Sequence[str]) -> list[int]:
     """Give our ids of events, in the order in which they were named.
 
     Raises:
@@ -35,7 +34,7 @@ def find_events(db: Connection, addresses: Sequence[str]) -> list[int]:
     return [event_id for event_id in found.values() if event_id is not None]
 
 
-def split(db: Connection, addresses: Sequence[str]) -> tuple[set[int], list[int]]:
+def split(db: Asked, addresses: Sequence[str]) -> tuple[set[int], list[int]]:
     """Tell deliveries, named by our ids, from events, named by the provider's. Give the ids of both.
 
     Raises:

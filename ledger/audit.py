@@ -4,9 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, insert
 
-from ledger.shown import View, rfc3339
 from ledger.tables import audit
 
 MAX_IDS = 1_000
@@ -34,18 +33,6 @@ def record(db: Connection, by: By, action: str, *, now: float, **detail: Any) ->
     kept = {name: _short(value) for name, value in detail.items()}
     row = {"at": now, "who": by.who, "via": by.via, "action": action, "reason": by.reason, "detail": json.dumps(kept)}
     db.execute(insert(audit), row)
-
-
-def list_audit(db: Connection, *, limit: int, before: int | None = None) -> list[View]:
-    """List entries, newest first; those before an id, if one is given."""
-    statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(audit.c.id < before)
-    return [_view(row) for row in db.execute(statement).mappings()]
-
-
-def _view(row: RowMapping) -> View:
-    return {**row, "at": rfc3339(row["at"]), "detail": json.loads(row["detail"])}
 
 
 def _short(value: Any) -> Any:  # noqa: ANN401  # any JSON

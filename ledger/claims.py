@@ -23,12 +23,12 @@ from sqlalchemy import (
 )
 
 from ledger.event import DeliveryState, Event, Trigger
-from ledger.pieces import read_body, sizes_of
 from ledger.prepared import Among, Prepared, as_list, prepare_with_lists
 from ledger.rows import InsertMany
 from ledger.schedule import Schedule
 from ledger.store import free, in_turn
 from ledger.tables import QUEUED, RUNNING, WAITING, attempts, deliveries, events
+from ledger.views.body import read_body, sizes_of
 
 MAX_ERROR_CHARS = 2_000
 

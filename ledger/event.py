@@ -11,6 +11,9 @@ from pydantic_core import from_json
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
+OWN = "hookline"
+# The source of events that nobody sent: see `ledger.own`.
+
 MAX_FORM_FIELDS = 100
 # Slack's commands have about fifteen fields; a form of a million would only cost memory.
 

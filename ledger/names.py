@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection, select
-
-from ledger import own, views
-from ledger.tables import requests
+from ledger import views
+from ledger.event import OWN
+from ledger.question import Asked
 from ledger.views.filter import is_known
+from ledger.views.requests import is_reason
 from ledger.views.sources import has_events, sources_in
 
 REASONS = frozenset(
@@ -44,20 +44,20 @@ class UnknownName(LookupError):
         self.what = what
 
 
-def check_source(db: Connection, name: str | None, known: Known) -> None:
+def check_source(db: Asked, name: str | None, known: Known) -> None:
     """Make sure that there is a provider of this name among those that are known, or an event from it.
 
     Raises:
         UnknownName: there is none.
 
     """
-    if name is None or name == own.SOURCE or has_events(db, name):
+    if name is None or name == OWN or has_events(db, name):
         return
     if name not in known():
         raise UnknownName("source", name, {*known(), *sources_in(db)})
 
 
-def check_handler(db: Connection, name: str | None, known: Known) -> None:
+def check_handler(db: Asked, name: str | None, known: Known) -> None:
     """Make sure that there is a handler of this name, or was one. Raises as `check_source` does."""
     if name is None or is_known(db, name):
         return
@@ -65,10 +65,7 @@ def check_handler(db: Connection, name: str | None, known: Known) -> None:
         raise UnknownName("handler", name, {*known(), *views.known_handlers(db)})
 
 
-def check_reason(db: Connection, name: str | None) -> None:
+def check_reason(db: Asked, name: str | None) -> None:
     """Make sure that requests are refused for this, or were once. Raises as `check_source` does."""
-    if name is None or name in REASONS:
-        return
-    found = db.execute(select(requests.c.reason).where(requests.c.reason == name).limit(1)).first()
-    if found is None:
+    if name is not None and name not in REASONS and not is_reason(db, name):
         raise UnknownName("reason", name, REASONS)

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from ledger.event import JSON, DeliveryState, Event, Trigger
+from ledger.event import JSON, OWN, DeliveryState, Event, Trigger
 from ledger.store import insert_or_ignore
 from ledger.tables import deliveries, events
 
-SOURCE = "hookline"
+SOURCE = OWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,19 +87,6 @@ def take_body(db: Connection, body_id: int, event_id: int) -> None:
         raise BodyGone
 
 
-def sizes_of(db: Connection, event_ids: Collection[int]) -> dict[int, int]:
-    """Say how large the bodies of those of these events are that have one in pieces, in bytes, by event."""
-    its = select(large_bodies.c.event_id, large_bodies.c.size).where(large_bodies.c.event_id.in_(event_ids))
-    sizes: dict[int, int] = dict(db.execute(its).all())
-    return sizes
-
-
-def read_body(db: Connection, event_id: int) -> bytes:
-    """Put the body of an event together; empty when it has none in pieces."""
-    its = select(body_pieces.c.content).join(large_bodies).where(large_bodies.c.event_id == event_id)
-    return b"".join(db.execute(its.order_by(body_pieces.c.number)).scalars())
-
-
 def delete_bodies(db: Connection, event_ids: Collection[int]) -> None:
     """Delete what these events have in pieces."""
     _delete(db, list(db.execute(select(large_bodies.c.id).where(large_bodies.c.event_id.in_(event_ids))).scalars()))

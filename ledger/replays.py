@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, bindp
 
 from ledger.again import REPLAYABLE, restart, with_payload
 from ledger.event import DeliveryState, Trigger
+from ledger.matching import event_conditions
 from ledger.store import Transaction, insert_or_ignore
 from ledger.tables import DEAD, WAITING, deliveries, effects, events, replay_items, replays
-from ledger.views import Filter, View, event_conditions, in_parts, rfc3339
-
-STARTED, LEFT_ALONE = "started", "left_alone"
+from ledger.views import Filter, in_parts
+from ledger.views.replays import LEFT_ALONE, STARTED
 
 MAX_ITEMS = 100_000
 # Of one replay: they are written in one transaction, and a person should look before more is done.
@@ -322,47 +322,3 @@ def replay_event(db: Transaction, event_id: int, *, who: str, reason: str, now: 
     replay_id = create(connection, items, who=who, reason=reason, chosen=chosen, state=None, again=False, now=now)
     advance(connection, replay_id, limit=MAX_ITEMS, now=now)
     return replay_id
-
-
-def list_replays(db: Connection, *, limit: int, before: int | None = None) -> list[View]:
-    """List replays, newest first; those before an id, if one is given."""
-    statement = select(replays).order_by(replays.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(replays.c.id < before)
-    return [_view(row) for row in db.execute(statement)]
-
-
-def get_replay(db: Connection, replay_id: int) -> View | None:
-    """Give one replay, with what became of its items."""
-    row = db.execute(select(replays).where(replays.c.id == replay_id)).first()
-    if row is None:
-        return None
-    of_it = replay_items.c.replay_id == replay_id
-    outcomes = select(replay_items.c.outcome, func.count()).where(of_it).group_by(replay_items.c.outcome)
-    standing = (
-        select(deliveries.c.state, func.count())
-        .join(replay_items, replay_items.c.delivery_id == deliveries.c.id)
-        .where(of_it, replay_items.c.outcome == STARTED)
-        .group_by(deliveries.c.state)
-    )
-    counts: dict[str | None, int] = dict(db.execute(outcomes).all())
-    return _view(row) | {
-        "started": counts.get(STARTED, 0),
-        "left_alone": counts.get(LEFT_ALONE, 0),
-        "deliveries": dict(sorted(map(tuple, db.execute(standing)))),
-    }
-
-
-def _view(row: Row[Any]) -> View:
-    return {
-        "id": row.id,
-        "created_at": rfc3339(row.created_at),
-        "who": row.who,
-        "reason": row.reason,
-        "state": "unfinished" if row.finished_at is None else "done",
-        "items": row.items,
-        "cursor": row.cursor,
-        "again": row.again,
-        "finished_at": rfc3339(row.finished_at),
-        "chosen": json.loads(row.chosen),
-    }

@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 
 from ledger import views
 from ledger.event import DeliveryState
+from ledger.matching import event_conditions
 from ledger.own import SOURCE as OWN
 from ledger.tables import DEAD, QUEUED, WAITING, deliveries, effects, events
-from ledger.views import Filter, event_conditions, in_parts
+from ledger.views import Filter, in_parts
 from ledger.views.filter import is_known
 
 MAX_SELECTED = 100_000

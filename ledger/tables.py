@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 
+from ledger import indexed
 from ledger.event import DeliveryState, EffectState
 
 metadata = MetaData(
@@ -39,18 +40,18 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 
 NAME_CHARS = 255
 
-# SQLite uses a partial index only where the query repeats its condition literally, so queries use these very texts.
-WAITING = text("state IN ('pending', 'failed')")
-QUEUED = text("state = 'queued'")
-RUNNING = text("state = 'running'")
-DEAD = text("state = 'dead'")
-DUE = text("state IN ('planned', 'ambiguous')")
-SENDING = text("state = 'sending'")
-LINE = text("state IN ('planned', 'ambiguous') AND folded_into IS NULL")
-FOLDED = text("folded_into IS NOT NULL")
-IN_A_THREAD = text("parent IS NOT NULL")
-OPEN = text("state = 'open'")
-FLAWED = text("flaw IS NOT NULL")
+# See `ledger.indexed`.
+WAITING = text(indexed.WAITING)
+QUEUED = text(indexed.QUEUED)
+RUNNING = text(indexed.RUNNING)
+DEAD = text(indexed.DEAD)
+DUE = text(indexed.DUE)
+SENDING = text(indexed.SENDING)
+LINE = text(indexed.LINE)
+FOLDED = text(indexed.FOLDED)
+IN_A_THREAD = text(indexed.IN_A_THREAD)
+OPEN = text(indexed.OPEN)
+FLAWED = text(indexed.FLAWED)
 
 
 def _one_of(states: type[DeliveryState] | type[EffectState]) -> CheckConstraint:

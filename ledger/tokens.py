@@ -11,16 +11,16 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from ledger import audit
 from ledger.audit import By
 from ledger.schedule import DAY_S
-from ledger.shown import View, rfc3339
+from ledger.shown import View
 from ledger.store import insert_or_ignore
 from ledger.tables import tokens
+from ledger.views.tokens import token_view
 
 PUBLIC_BYTES, SECRET_BYTES = 6, 32
 
@@ -91,7 +91,7 @@ def make_token(
         raise NameTaken(name)
     audit.record(db, by, "tokens.create", now=now, token=name, scopes=sorted(scopes))
     made = db.execute(select(tokens).where(tokens.c.id == token_id)).one()
-    return _view(made, now), token
+    return token_view(made._asdict(), now), token
 
 
 def revoke_token(db: Connection, token_id: int, *, by: By, now: float) -> View | None:
@@ -102,12 +102,7 @@ def revoke_token(db: Connection, token_id: int, *, by: By, now: float) -> View |
     if row.revoked_at is None:
         db.execute(update(tokens).where(tokens.c.id == token_id).values(revoked_at=now))
         audit.record(db, by, "tokens.revoke", now=now, token=row.name)
-    return _view(db.execute(select(tokens).where(tokens.c.id == token_id)).one(), now)
-
-
-def list_tokens(db: Connection, *, now: float) -> list[View]:
-    """List tokens, newest first, also those that have ended."""
-    return [_view(row, now) for row in db.execute(select(tokens).order_by(tokens.c.id.desc()))]
+    return token_view(db.execute(select(tokens).where(tokens.c.id == token_id)).one()._asdict(), now)
 
 
 def find_token(db: Connection, address: str) -> int | None:
@@ -146,17 +141,3 @@ def digest(token: str) -> str:
 
 def _good(now: float) -> tuple[ColumnElement[bool], ...]:
     return tokens.c.revoked_at.is_(None), or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
-
-
-def _view(row: Row[Any], now: float) -> View:
-    ended = row.expires_at is not None and row.expires_at <= now
-    return {
-        "id": row.id,
-        "name": row.name,
-        "begins": f"hkl_{row.public}_",
-        "scopes": json.loads(row.scopes),
-        "state": "revoked" if row.revoked_at is not None else "expired" if ended else "good",
-        "created_at": rfc3339(row.created_at),
-        "expires_at": rfc3339(row.expires_at),
-        "revoked_at": rfc3339(row.revoked_at),
-    }

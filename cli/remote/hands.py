@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.errors import NotDone
 from cli.forward.resigning import Stored
 from cli.hands import Plan, View
-from cli.remote.api import Api, place
+from cli.remote.api import Api
 
 if TYPE_CHECKING:
     from handlers.choice import Choice
@@ -79,21 +79,6 @@ class RemoteHands:
 
         told = self._api.post(f"/replays/{replay_id}/advance", limit=limit)
         return Step(started=told["started"], left_alone=told["left_alone"], cursor=told["cursor"], items=told["items"])
-
-    def list_replays(self, *, limit: int) -> list[View]:
-        """List replays, newest first."""
-        found: list[View] = []
-        before = None
-        while True:
-            told = self._api.get("/replays", limit=min(limit - len(found), MAX_PAGE), before=before)
-            found += told["replays"]
-            before = told.get("next")  # a service of an older version gives one page
-            if before is None or len(found) >= limit:
-                return found
-
-    def get_replay(self, replay_id: int) -> View:
-        """Give one replay, with what became of its items."""
-        return self._api.get(f"/replays/{place(replay_id)}")
 
     def find_events(self, choice: "Choice") -> tuple[View, list[int]]:
         """Say what events these are, and their ids, oldest first."""

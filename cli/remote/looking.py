@@ -62,11 +62,20 @@ def list_objects(api: Api, wanted: "Wanted", *, limit: int) -> tuple[list[View],
 
 def list_audit(api: Api, *, limit: int, before: int | None) -> list[View]:
     """List entries of the audit log."""
+    return _list(api, "/audit", "entries", limit, before)
+
+
+def list_replays(api: Api, *, limit: int) -> list[View]:
+    """List replays, newest first."""
+    return _list(api, "/replays", "replays", limit, None)
+
+
+def _list(api: Api, path: str, what: str, limit: int, before: int | None) -> list[View]:
     found: list[View] = []
     with closing(api):
         while True:
-            told = api.get("/audit", limit=min(limit - len(found), PAGE), before=before)
-            found += told["entries"]
+            told = api.get(path, limit=min(limit - len(found), PAGE), before=before)
+            found += told[what]
             before = told["next"]
             if before is None or len(found) >= limit:
                 return found

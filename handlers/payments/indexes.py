@@ -4,7 +4,8 @@ from functools import cache
 
 from sqlalchemy import text
 
-from handlers.payments.tables import LINKS, objects, payments
+from handlers.payments.names import LINKS
+from handlers.payments.tables import objects, payments
 from ledger.indexes import partial
 
 

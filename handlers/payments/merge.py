@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.payments.tables import LINKS
+from handlers.payments.names import LINKS
 from handlers.payments.version import Version
 
 PLAIN = ("kind", "state", "amount", "currency", "failure_code", "reason")

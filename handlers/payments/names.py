@@ -1,4 +1,4 @@
-"""What the kinds of objects in the book are called. Apart from the kinds, whose shapes take a while to build."""
+"""What the book calls things. Apart from the kinds and tables, which take a while to build."""
 
 KIND_NAMES = (
     "payment",
@@ -21,3 +21,6 @@ KIND_NAMES = (
     "health",
     "report_run",
 )
+
+LINKS = ("payment_intent", "charge", "invoice", "subscription")
+# What an object may belong to.

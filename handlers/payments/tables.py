@@ -7,6 +7,7 @@ object, see `handlers.payments.book`. The partial indexes are in `handlers.payme
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
+from handlers.payments.names import LINKS
 from ledger.tables import NAME_CHARS, metadata
 
 
@@ -78,8 +79,6 @@ disputes = Table(
     *_version(),
     Index("ix_disputes_payment_intent", "payment_intent"),
 )
-
-LINKS = ("payment_intent", "charge", "invoice", "subscription")
 
 objects = Table(
     "objects",

@@ -1,29 +1,14 @@
 """Look at the book: lists of objects, and all that is known of one of them. Reads only."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    RowMapping,
-    Select,
-    Table,
-    and_,
-    false,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    union_all,
-)
 
-from handlers.payments.history import told_of
-from handlers.payments.tables import LINKS, disputes, objects, payments, refunds
+from handlers.payments.names import LINKS
+from handlers.payments.told import told_of
+from ledger.question import Asked, Clause, Row, all_of, first, rows, up_to
 from ledger.shown import rfc3339
 
 MIN_PREFIX_CHARS = 5
@@ -109,101 +94,90 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shelf:
-    """One of the book's tables, in the words that all of them have in common."""
+    """One of the book's tables, in the words that all of them have in common: all of it is SQL."""
 
-    table: Table
-    rows: FromClause
-    kind: ColumnElement[str]
-    state: ColumnElement[str]
-    at: ColumnElement[int]
-    customers: tuple[ColumnElement[str], ...]  # the first one that says anything is whose it is
-    reason: ColumnElement[str]
-    links: Mapping[str, ColumnElement[str]]
-
-    @property
-    def customer(self) -> ColumnElement[str]:
-        """Whose it is."""
-        return func.coalesce(*self.customers) if len(self.customers) > 1 else self.customers[0]
+    table: str
+    kind: str
+    state: str
+    at: str
+    customers: tuple[str, ...]  # the first one that says anything is whose it is
+    reason: str
+    links: tuple[str, ...]
 
     @property
-    def columns(self) -> list[ColumnElement[Any]]:
+    def rows(self) -> str:
+        """Name the table, with the payment that something belongs to: what does, mostly does not say whose it is."""
+        if self.table == "payments":
+            return self.table
+        names = (("account", "account"), ("livemode", "livemode"), ("id", "payment_intent"))
+        same = " AND ".join(f"its_payment.{its} = {self.table}.{ours}" for its, ours in names)
+        return f"{self.table} LEFT JOIN payments AS its_payment ON {same}"
+
+    @property
+    def columns(self) -> str:
         """What a list shows."""
-        of = self.table.c
-        return [
-            of.account.label("account"),
-            of.livemode.label("livemode"),
-            of.id.label("id"),
-            self.kind.label("kind"),
-            self.state.label("state"),
-            of.amount.label("amount"),
-            of.currency.label("currency"),
-            self.customer.label("customer"),
-            self.reason.label("reason"),
-            self.at.label("at"),
-        ]
+        customer = f"coalesce({', '.join(self.customers)})" if len(self.customers) > 1 else self.customers[0]
+        of = self.table
+        return f"""
+            {of}.account AS account, {of}.livemode AS livemode, {of}.id AS id, {self.kind} AS kind,
+            {self.state} AS state, {of}.amount AS amount, {of}.currency AS currency, {customer} AS customer,
+            {self.reason} AS reason, {self.at} AS at
+        """
 
-
-_ITS_PAYMENT = payments.alias("its_payment")
-
-
-def _with_payment(table: Table) -> FromClause:
-    """Join the payment that something belongs to: what does, mostly does not say whose it is."""
-    same = [_ITS_PAYMENT.c[name] == table.c[name] for name in ("account", "livemode")]
-    return table.outerjoin(_ITS_PAYMENT, and_(*same, _ITS_PAYMENT.c.id == table.c.payment_intent))
+    @property
+    def order(self) -> str:
+        """Those first that came to where they stand last."""
+        return f"{self.at} DESC, {self.table}.id, {self.table}.account, {self.table}.livemode"
 
 
 _SHELVES = (
     _Shelf(
-        table=payments,
-        rows=payments,
-        kind=literal("payment"),
-        state=payments.c.status,
-        at=payments.c.version_created,
-        customers=(payments.c.customer,),
-        reason=payments.c.failure_code,
-        links={"charge": payments.c.latest_charge, "invoice": payments.c.invoice},
+        table="payments",
+        kind="'payment'",
+        state="payments.status",
+        at="payments.version_created",
+        customers=("payments.customer",),
+        reason="payments.failure_code",
+        links=("latest_charge", "invoice"),
     ),
     _Shelf(
-        table=refunds,
-        rows=_with_payment(refunds),
-        kind=literal("refund"),
-        state=func.coalesce(refunds.c.status, ""),
-        at=refunds.c.version_created,
-        customers=(_ITS_PAYMENT.c.customer,),
-        reason=func.coalesce(refunds.c.failure_reason, refunds.c.reason),
-        links={"payment_intent": refunds.c.payment_intent, "charge": refunds.c.charge},
+        table="refunds",
+        kind="'refund'",
+        state="coalesce(refunds.status, '')",
+        at="refunds.version_created",
+        customers=("its_payment.customer",),
+        reason="coalesce(refunds.failure_reason, refunds.reason)",
+        links=("payment_intent", "charge"),
     ),
     _Shelf(
-        table=disputes,
-        rows=_with_payment(disputes),
-        kind=literal("dispute"),
-        state=disputes.c.status,
-        at=disputes.c.version_created,
-        customers=(_ITS_PAYMENT.c.customer,),
-        reason=disputes.c.reason,
-        links={"payment_intent": disputes.c.payment_intent, "charge": disputes.c.charge},
+        table="disputes",
+        kind="'dispute'",
+        state="disputes.status",
+        at="disputes.version_created",
+        customers=("its_payment.customer",),
+        reason="disputes.reason",
+        links=("payment_intent", "charge"),
     ),
     _Shelf(
-        table=objects,
-        rows=_with_payment(objects),
-        kind=objects.c.kind,
-        state=objects.c.state,
-        at=objects.c.reached_at,
-        customers=(objects.c.customer, _ITS_PAYMENT.c.customer),
-        reason=func.coalesce(objects.c.failure_code, objects.c.reason),
-        links={name: objects.c[name] for name in LINKS},
+        table="objects",
+        kind="objects.kind",
+        state="objects.state",
+        at="objects.reached_at",
+        customers=("objects.customer", "its_payment.customer"),
+        reason="coalesce(objects.failure_code, objects.reason)",
+        links=LINKS,
     ),
 )
 
-_OWN_KINDS = {"payment": payments, "refund": refunds, "dispute": disputes}
+_OWN_KINDS = {"payment": "payments", "refund": "refunds", "dispute": "disputes"}
 
 
-def list_objects(db: Connection, wanted: Wanted) -> list[View]:
+def list_objects(db: Asked, wanted: Wanted) -> list[View]:
     """List objects, those first that came to where they stand last."""
     return [_view(row) for row in _newest(db, wanted)]
 
 
-def page_of_objects(db: Connection, wanted: Wanted, *, limit: int) -> tuple[list[View], Position | None]:
+def page_of_objects(db: Asked, wanted: Wanted, *, limit: int) -> tuple[list[View], Position | None]:
     """List as many at most, and say where the next page begins; None: this is the last one."""
     rows = _newest(db, replace(wanted, limit=limit + 1))
     shown = rows[:limit]
@@ -213,70 +187,94 @@ def page_of_objects(db: Connection, wanted: Wanted, *, limit: int) -> tuple[list
     return [_view(row) for row in shown], position
 
 
-def _newest(db: Connection, wanted: Wanted) -> Sequence[RowMapping]:
+def _newest(db: Asked, wanted: Wanted) -> Sequence[Row]:
+    most = up_to(wanted.limit)
     arms = [
-        _matching(shelf, wanted, its).subquery()
+        _matching(shelf, wanted, its)
         for shelf in _SHELVES
         if _may_hold(shelf, wanted.kind)
         for its in _ways_to(shelf, wanted.customer)
     ]
-    found = union_all(*(select(arm) for arm in arms)).subquery()
-    of = found.c
-    newest = select(found).order_by(of.at.desc(), of.id, of.account, of.livemode).limit(wanted.limit)
-    return db.execute(newest).mappings().all()
+    # Of each table no more than are shown of all.
+    found = " UNION ALL ".join(
+        f"SELECT * FROM ({arm.text} {most.text}) AS arm_{number}" for number, arm in enumerate(arms)
+    )
+    text = f"SELECT * FROM ({found}) AS found ORDER BY at DESC, id, account, livemode {most.text}"
+    return rows(db, text, {**all_of(arms).values, **most.values})
 
 
 def _may_hold(shelf: _Shelf, kind: str | None) -> bool:
-    return kind is None or shelf.table is _OWN_KINDS.get(kind, objects)
+    return kind is None or shelf.table == _OWN_KINDS.get(kind, "objects")
 
 
-def _ways_to(shelf: _Shelf, customer: str | None) -> Iterator[list[ColumnElement[bool]]]:
+def _ways_to(shelf: _Shelf, customer: str | None) -> Iterator[list[Clause]]:
     """Give each way in which something may be a customer's: each has an index, and all of them in one have none."""
     if customer is None:
         yield []
         return
     for number, column in enumerate(shelf.customers):
-        yield [column == customer, *(earlier.is_(None) for earlier in shelf.customers[:number])]
+        earlier = [Clause(f"{each} IS NULL") for each in shelf.customers[:number]]
+        yield [Clause(f"{column} = :customer", {"customer": customer}), *earlier]
 
 
-def _matching(shelf: _Shelf, wanted: Wanted, its: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """Select what matches in one table; of each table no more than are shown of all."""
-    same: tuple[tuple[ColumnElement[Any], object], ...] = (
-        (shelf.kind, wanted.kind),
-        (shelf.state, wanted.state),
-        (shelf.table.c.currency, wanted.currency),
-        (shelf.table.c.livemode, wanted.livemode),
+def _matching(shelf: _Shelf, wanted: Wanted, its: Sequence[Clause]) -> Clause:
+    """Select what matches in one table."""
+    same = (
+        (shelf.kind, "kind", wanted.kind),
+        (shelf.state, "state", wanted.state),
+        (f"{shelf.table}.currency", "currency", wanted.currency),
+        (f"{shelf.table}.livemode", "livemode", wanted.livemode),
     )
-    conditions = [*its, *(column == value for column, value in same if value is not None)]
+    clauses = [
+        *its,
+        *(Clause(f"{column} = :{name}", {name: value}) for column, name, value in same if value is not None),
+    ]
     if wanted.since is not None:
-        conditions.append(shelf.at >= wanted.since)
+        clauses.append(Clause(f"{shelf.at} >= :since", {"since": wanted.since}))
     if wanted.until is not None:
-        conditions.append(shelf.at < wanted.until)
-    of = shelf.table.c
+        clauses.append(Clause(f"{shelf.at} < :until", {"until": wanted.until}))
     if wanted.after is not None:
-        after = wanted.after
-        later = tuple_(of.id, of.account, of.livemode) > tuple_(after.id, after.account, after.livemode)
-        conditions += [shelf.at <= after.at, or_(shelf.at < after.at, later)]
-    statement = select(*shelf.columns).select_from(shelf.rows).where(*conditions)
-    return statement.order_by(shelf.at.desc(), of.id, of.account, of.livemode).limit(wanted.limit)
+        clauses.append(_after(shelf, wanted.after))
+    matching = all_of(clauses)
+    text = f"SELECT {shelf.columns} FROM {shelf.rows} WHERE {matching.text} ORDER BY {shelf.order}"
+    return Clause(text, matching.values)
 
 
-def _view(row: RowMapping) -> View:
+def _after(shelf: _Shelf, position: Position) -> Clause:
+    key = f"({shelf.table}.id, {shelf.table}.account, {shelf.table}.livemode)"
+    later = f"{key} > (:after_id, :after_account, :after_livemode)"
+    return Clause(
+        f"{shelf.at} <= :after_at AND ({shelf.at} < :after_at OR {later})",
+        {
+            "after_at": position.at,
+            "after_id": position.id,
+            "after_account": position.account,
+            "after_livemode": position.livemode,
+        },
+    )
+
+
+def _view(row: Row) -> View:
     view = {name: row[name] for name in ("id", "kind", "state", "amount", "currency", "customer", "reason")}
-    return {**view, "account": row["account"] or None, "livemode": row["livemode"], "reached_at": rfc3339(row["at"])}
+    mode = {"account": row["account"] or None, "livemode": bool(row["livemode"])}
+    return {**view, **mode, "reached_at": rfc3339(row["at"])}
 
 
-def find_object(db: Connection, address: str) -> Address | None:
+def find_object(db: Asked, address: str) -> Address | None:
     """Find an object by its id, our own account's first, or by how the id begins.
 
     Raises:
         SeveralObjects: several ids begin like this, or several accounts or modes have this one.
 
     """
-    for way in (_is_our, _is, _begins):
-        found = union_all(*(_named(shelf.table).where(way(shelf.table, address)) for shelf in _SHELVES)).subquery()
-        rows = db.execute(select(found).order_by(found.c.id, found.c.account).limit(MAX_NAMED)).mappings().all()
-        several = [Address(**row) for row in rows]
+    begins = "substr(id, 1, :chars) = :address" if len(address) >= MIN_PREFIX_CHARS else "FALSE"
+    for way in (_IS_OUR, "id = :address", begins):
+        found = " UNION ALL ".join(f"SELECT account, livemode, id FROM {shelf.table} WHERE {way}" for shelf in _SHELVES)
+        text = f"SELECT account, livemode, id FROM ({found}) AS found ORDER BY id, account LIMIT {MAX_NAMED}"
+        several = [
+            Address(account=row["account"], livemode=bool(row["livemode"]), id=row["id"])
+            for row in rows(db, text, {"address": address, "chars": len(address)})
+        ]
         if len(several) > 1:
             raise SeveralObjects(address, [str(each) for each in several])
         if several:
@@ -284,68 +282,59 @@ def find_object(db: Connection, address: str) -> Address | None:
     return None
 
 
-def _is_our(table: Table, address: str) -> ColumnElement[bool]:
-    return and_(table.c.account == "", table.c.livemode.in_([True, False]), _is(table, address))  # as the index has it
+_IS_OUR = "account = '' AND livemode IN (TRUE, FALSE) AND id = :address"  # as the index has it
 
 
-def _is(table: Table, address: str) -> ColumnElement[bool]:
-    return table.c.id == address
-
-
-def _begins(table: Table, address: str) -> ColumnElement[bool]:
-    if len(address) < MIN_PREFIX_CHARS:
-        return false()
-    return func.substr(table.c.id, 1, len(address)) == address
-
-
-def _named(table: Table) -> Select[Any]:
-    return select(table.c.account, table.c.livemode, table.c.id)
-
-
-def get_object(db: Connection, address: Address) -> View | None:
+def get_object(db: Asked, address: Address) -> View | None:
     """Give all that is known of one object: where it stands, what belongs to it, and how it came there."""
     for shelf in _SHELVES:
-        its = _of(shelf, address)
-        row = db.execute(its.where(shelf.table.c.id == address.id)).mappings().first()
+        its = _of(shelf, address, f"{shelf.table}.id = :id")
+        row = first(db, its.text, its.values)
         if row is not None:
             told, contested_by = told_of(db, account=address.account, livemode=address.livemode, object_id=address.id)
+            known = _known(db, shelf, address)
             return {
                 **_view(row),
-                **_facts(db, shelf.table, address),
-                "related": [_view(each) for each in _related(db, shelf, address)],
+                **_facts(known),
+                "related": [_view(each) for each in _related(db, address, [known[link] for link in shelf.links])],
                 "contested_by": contested_by,
                 "history": told,
             }
     return None
 
 
-def _of(shelf: _Shelf, address: Address) -> Select[Any]:
-    whose = (shelf.table.c.account == address.account, shelf.table.c.livemode == address.livemode)
-    return select(*shelf.columns).select_from(shelf.rows).where(*whose)
+def _of(shelf: _Shelf, address: Address, condition: str) -> Clause:
+    """Select what a list shows of some things in the same account and mode."""
+    whose = f"{shelf.table}.account = :account AND {shelf.table}.livemode = :livemode"
+    text = f"SELECT {shelf.columns} FROM {shelf.rows} WHERE {whose} AND ({condition})"
+    return Clause(text, _key(address))
 
 
-def _facts(db: Connection, table: Table, address: Address) -> View:
+def _key(address: Address) -> dict[str, Any]:
+    return {"account": address.account, "livemode": address.livemode, "id": address.id}
+
+
+def _known(db: Asked, shelf: _Shelf, address: Address) -> Row:
+    whose = "account = :account AND livemode = :livemode AND id = :id"
+    [row] = rows(db, f"SELECT * FROM {shelf.table} WHERE {whose}", _key(address))
+    return row
+
+
+def _facts(row: Row) -> View:
     """Give what only its kind has."""
-    whose = (table.c.account == address.account, table.c.livemode == address.livemode, table.c.id == address.id)
-    row = dict(db.execute(select(table).where(*whose)).mappings().one())
     facts: View = {name: value for name, value in row.items() if name not in NOT_FACTS and name[:8] != "version_"}
     facts |= from_json(row["details"]) if "details" in row else {}
     return {name: rfc3339(value) if name in TIMES else value for name, value in sorted(facts.items())}
 
 
-def _related(db: Connection, shelf: _Shelf, address: Address) -> list[RowMapping]:
-    """Find what it belongs to, and what belongs to it."""
-    links = db.execute(
-        select(*shelf.links.values()).where(
-            shelf.table.c.account == address.account,
-            shelf.table.c.livemode == address.livemode,
-            shelf.table.c.id == address.id,
-        )
-    ).one()
-    named = [each for each in links if each is not None]
-    found: list[RowMapping] = []
-    for each in _SHELVES:
-        back = [column == address.id for column in each.links.values()]
-        statement = _of(each, address).where(or_(each.table.c.id.in_(named), *back), each.table.c.id != address.id)
-        found += db.execute(statement.order_by(each.at, each.table.c.id).limit(MAX_RELATED)).mappings().all()
+def _related(db: Asked, address: Address, links: Sequence[str | None]) -> list[Row]:
+    """Find what it belongs to, which its links name, and what belongs to it."""
+    named = {f"link_{number}": each for number, each in enumerate(links) if each is not None}
+    found: list[Row] = []
+    for shelf in _SHELVES:
+        here = [f"{shelf.table}.id = :{name}" for name in named]
+        back = [f"{shelf.table}.{link} = :id" for link in shelf.links]
+        its = _of(shelf, address, " OR ".join([*here, *back]))
+        others = f"{its.text} AND {shelf.table}.id <> :id ORDER BY {shelf.at}, {shelf.table}.id LIMIT {MAX_RELATED}"
+        found += rows(db, others, {**its.values, **named})
     return found

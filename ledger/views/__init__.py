@@ -1,9 +1,11 @@
 """Look at the ledger: what the CLI and `/hookline` show. Reads only, and never all of a long history.
 
-What counts is beside it: `ledger.views.stats` and `ledger.views.sources`.
+They ask in SQL as text (`ledger.question`), so that a command that looks need not import SQLAlchemy. What counts is
+beside it: `ledger.views.stats` and `ledger.views.sources`.
 """
 
 from ledger.shown import View, rfc3339
+from ledger.views.body import get_body
 from ledger.views.deliveries import (
     count_deliveries,
     count_effects,
@@ -14,9 +16,8 @@ from ledger.views.deliveries import (
     page_of_deliveries,
     position_of_delivery,
 )
-from ledger.views.event import find_event, find_events, get_body, get_event, read_id
+from ledger.views.event import find_event, find_events, get_event, read_id
 from ledger.views.events import (
-    EVENT_STATE,
     event_ids_after,
     last_event_id,
     list_events,
@@ -29,7 +30,6 @@ from ledger.views.requests import list_requests, page_of_requests, position_of_r
 from ledger.views.view import Page
 
 __all__ = [
-    "EVENT_STATE",
     "Filter",
     "Page",
     "Position",

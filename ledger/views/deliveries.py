@@ -1,139 +1,135 @@
 """The list of deliveries, newest events first; and how many there are, of which handlers."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
+from collections.abc import Collection
 
 from ledger.event import DeliveryState
+from ledger.indexed import DEAD, QUEUED, RUNNING, WAITING
+from ledger.question import Asked, Clause, Row, all_of, among, column, each, first, rows, up_to, value
 from ledger.shown import View
-from ledger.tables import DEAD, QUEUED, RUNNING, WAITING, deliveries, dismissals, effects, events
-from ledger.views.filter import Filter, Position, below, event_conditions, in_parts, is_about_events, is_known
+from ledger.views.filter import Filter, Position, below, down, event_conditions, is_about_events, is_known
 from ledger.views.view import NOTHING, Page, delivery_view, event_of
 
-BY_EVENT = (events.c.received_at, events.c.id, deliveries.c.id)
-BY_DELIVERY = (deliveries.c.event_id, deliveries.c.id)
+BY_EVENT = ("events.received_at", "events.id", "deliveries.id")
+BY_DELIVERY = ("deliveries.event_id", "deliveries.id")
 # Two ways to go down the list. Both have an index that can answer most of a filter by itself.
 
-_its = deliveries.alias("its")  # of its own, so that the conditions below name no other table's columns
-
 FEW = {
-    DeliveryState.PENDING: select(_its.c.id).where(WAITING),
-    DeliveryState.FAILED: select(_its.c.id).where(WAITING),
-    DeliveryState.QUEUED: select(_its.c.id).where(QUEUED),
-    DeliveryState.RUNNING: select(_its.c.id).where(RUNNING),
-    DeliveryState.DEAD: select(_its.c.id).where(DEAD),
-    DeliveryState.DISMISSED: select(dismissals.c.delivery_id),
+    DeliveryState.PENDING: f"SELECT id FROM deliveries WHERE {WAITING}",
+    DeliveryState.FAILED: f"SELECT id FROM deliveries WHERE {WAITING}",
+    DeliveryState.QUEUED: f"SELECT id FROM deliveries WHERE {QUEUED}",
+    DeliveryState.RUNNING: f"SELECT id FROM deliveries WHERE {RUNNING}",
+    DeliveryState.DEAD: f"SELECT id FROM deliveries WHERE {DEAD}",
+    DeliveryState.DISMISSED: "SELECT delivery_id FROM dismissals",
 }
 # Where the deliveries of a state are among, if they are few: found at once, however long the history has grown.
 
+_ITS = (
+    "id, event_id, handler, queue, state, attempts, crashes, announcements, due_at, finished_at, last_error, replay_id"
+)
+_SHOWN = ", ".join(f"deliveries.{name}" for name in _ITS.split(", "))
 
-def page_of_deliveries(db: Connection, wanted: Filter) -> Page:
+
+def page_of_deliveries(db: Asked, wanted: Filter) -> Page:
     """Give a page of deliveries with the event that each is for, newest events first; `wanted.limit` is how many."""
     if wanted.handler is not None and not is_known(db, wanted.handler):
         return NOTHING
-    asked = replace(wanted, limit=None if wanted.limit is None else wanted.limit + 1)
-    rows = db.execute(newest_first(asked)).all()
-    shown = rows[: wanted.limit]
-    after = (shown[-1].received_at, shown[-1].event_id, shown[-1].id) if len(rows) > len(shown) else None
-    return Page([_view(row) for row in shown], after)
+    found = _newest(db, wanted, limit=None if wanted.limit is None else wanted.limit + 1)
+    shown = found[: wanted.limit]
+    last = shown[-1] if len(found) > len(shown) else None
+    after = None if last is None else (last["received_at"], last["event_id"], last["id"])
+    return Page([delivery_view(row) | event_of(row) for row in shown], after)
 
 
-def list_deliveries(db: Connection, wanted: Filter) -> list[View]:
+def list_deliveries(db: Asked, wanted: Filter) -> list[View]:
     """List deliveries with the event that each is for, newest events first."""
     return page_of_deliveries(db, wanted).views
 
 
-def position_of_delivery(db: Connection, delivery_id: int) -> Position | None:
+def position_of_delivery(db: Asked, delivery_id: int) -> Position | None:
     """Say where in the list a delivery is; None: there is no such delivery."""
-    row = db.execute(
-        select(events.c.received_at, events.c.id, deliveries.c.id.label("delivery_id"))
-        .join(deliveries, deliveries.c.event_id == events.c.id)
-        .where(deliveries.c.id == delivery_id)
-    ).first()
-    return None if row is None else (row.received_at, row.id, row.delivery_id)
+    row = first(db, _POSITION, {"id": delivery_id})
+    return None if row is None else (row["received_at"], row["event_id"], row["id"])
 
 
-def newest_first(wanted: Filter) -> Select[Any]:
-    """Select the deliveries that match, with what is shown of their events."""
+_POSITION = """
+    SELECT events.received_at, deliveries.event_id, deliveries.id
+    FROM deliveries JOIN events ON events.id = deliveries.event_id WHERE deliveries.id = :id
+"""
+
+
+def _newest(db: Asked, wanted: Filter, *, limit: int | None) -> list[Row]:
+    """Find the deliveries that match, with what is shown of their events."""
     few = FEW.get(DeliveryState(wanted.state)) if wanted.state is not None else None
-    columns: Sequence[ColumnElement[Any]] = BY_EVENT if few is not None or is_about_events(wanted) else BY_DELIVERY
-    its_event = events.c.id == deliveries.c.event_id
+    columns = BY_EVENT if few is not None or is_about_events(wanted) else BY_DELIVERY
+    its_event = "events.id = deliveries.event_id"
     if few is None and columns is BY_EVENT:
         # SQLite finds no row by a sum, so it goes down the events, and not by all deliveries to look up their events.
-        its_event = events.c.id + 0 == deliveries.c.event_id
-    conditions = [*event_conditions(wanted), *_own_conditions(wanted)]
+        its_event = "events.id + 0 = deliveries.event_id"
+    clauses = [*event_conditions(wanted), *_own_conditions(wanted)]
     if few is not None:
-        conditions.append(deliveries.c.id.in_(few))
+        clauses.append(Clause(f"deliveries.id IN ({few})"))
     if wanted.before is not None:
-        conditions.append(below(columns, wanted.before[-len(columns) :]))
-    return (
-        select(deliveries, events.c.source, events.c.external_id, events.c.type, events.c.received_at)
-        .select_from(deliveries.join(events, its_event))
-        .where(*conditions)
-        .order_by(*(column.desc() for column in columns))
-        .limit(wanted.limit)
-    )
+        clauses.append(below(columns, wanted.before[-len(columns) :]))
+    its, most = all_of(clauses), up_to(limit)
+    text = f"""
+        SELECT {_SHOWN}, events.source, events.external_id, events.type, events.received_at
+        FROM deliveries JOIN events ON {its_event}
+        WHERE {its.text} {down(columns)} {most.text}
+    """
+    return rows(db, text, {**its.values, **most.values})
 
 
-def _own_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _own_conditions(wanted: Filter) -> list[Clause]:
+    clauses: list[Clause] = []
     if wanted.state is not None:
-        conditions.append(deliveries.c.state == wanted.state)
+        clauses.append(Clause("deliveries.state = :state", {"state": str(wanted.state)}))
     if wanted.handler is not None:
-        conditions.append(deliveries.c.handler == wanted.handler)
-    return conditions
+        clauses.append(Clause("deliveries.handler = :handler", {"handler": wanted.handler}))
+    return clauses
 
 
-def _view(row: Row[Any]) -> View:
-    return delivery_view(row) | event_of(row)
+def deliveries_of(db: Asked, event_ids: Collection[int]) -> dict[int, list[View]]:
+    """Show the deliveries of these events, by event."""
+    by_event: dict[int, list[View]] = {event_id: [] for event_id in event_ids}
+    its = among(db, "event_id", event_ids)
+    for row in rows(db, f"SELECT {_ITS} FROM deliveries WHERE {its.text} ORDER BY id", its.values):
+        by_event[row["event_id"]].append(delivery_view(row))
+    return by_event
 
 
-def missing_deliveries(db: Connection, ids: Collection[int]) -> list[int]:
+def missing_deliveries(db: Asked, ids: Collection[int]) -> list[int]:
     """Say which of these deliveries do not exist."""
-    found: set[int] = set()
-    for some in in_parts(ids):
-        found.update(db.execute(select(deliveries.c.id).where(deliveries.c.id.in_(some))).scalars())
-    return sorted(set(ids) - found)
+    its = among(db, "id", ids)
+    return sorted(set(ids).difference(column(db, f"SELECT id FROM deliveries WHERE {its.text}", its.values)))
 
 
-def delivery_ids_of(db: Connection, event_ids: Collection[int]) -> set[int]:
+def delivery_ids_of(db: Asked, event_ids: Collection[int]) -> set[int]:
     """Give the ids of these events' deliveries."""
-    found: set[int] = set()
-    for some in in_parts(event_ids):
-        found.update(db.execute(select(deliveries.c.id).where(deliveries.c.event_id.in_(some))).scalars())
-    return found
+    its = among(db, "event_id", event_ids)
+    return set(column(db, f"SELECT id FROM deliveries WHERE {its.text}", its.values))
 
 
-def known_handlers(db: Connection) -> list[str]:
+def known_handlers(db: Asked) -> list[str]:
     """Name the handlers that ever had a delivery."""
     # Sorted here: a database may sort words by the rules of some language, which is another one in the next database.
-    return sorted(db.execute(select(deliveries.c.handler).distinct()).scalars())
+    return sorted(column(db, "SELECT DISTINCT handler FROM deliveries", {}))
 
 
-def count_deliveries(db: Connection) -> dict[str, int]:
+def count_deliveries(db: Asked) -> dict[str, int]:
     """Count deliveries by state. Those that are done are what is left of all, which are counted without being read."""
     counts: dict[str, int] = {}
     for condition in (WAITING, QUEUED, RUNNING, DEAD):
-        rows = db.execute(select(deliveries.c.state, func.count()).where(condition).group_by(deliveries.c.state))
-        counts |= dict(rows.all())
-    dismissed = deliveries.c.id.in_(FEW[DeliveryState.DISMISSED])
-    counts[DeliveryState.DISMISSED] = _number(db, dismissed, deliveries.c.state == DeliveryState.DISMISSED)
-    counts[DeliveryState.DONE] = _number(db) - sum(counts.values())
+        counts |= _by_state(db, f"deliveries WHERE {condition}")
+    dismissed = f"id IN ({FEW[DeliveryState.DISMISSED]}) AND state = '{DeliveryState.DISMISSED}'"
+    counts[DeliveryState.DISMISSED] = value(db, f"SELECT count(*) FROM deliveries WHERE {dismissed}", {})
+    counts[DeliveryState.DONE] = value(db, "SELECT count(*) FROM deliveries", {}) - sum(counts.values())
     return {str(state): count for state, count in sorted(counts.items()) if count}
 
 
-def _number(db: Connection, *conditions: ColumnElement[bool]) -> int:
-    return db.execute(select(func.count()).select_from(deliveries).where(*conditions)).scalar_one()
-
-
-def count_effects(db: Connection) -> dict[str, int]:
+def count_effects(db: Asked) -> dict[str, int]:
     """Count effects by state."""
-    return _count(db, effects)
+    return dict(sorted(_by_state(db, "effects").items()))
 
 
-def _count(db: Connection, table: Table) -> dict[str, int]:
-    statement = select(table.c.state, func.count()).group_by(table.c.state)
-    counts: dict[str, int] = dict(sorted(map(tuple, db.execute(statement))))
-    return counts
+def _by_state(db: Asked, of: str) -> dict[str, int]:
+    return {row[0]: row[1] for row in each(db, f"SELECT state, count(*) FROM {of} GROUP BY state", {})}

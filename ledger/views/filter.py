@@ -2,12 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, select, tuple_
-
+from ledger.question import Asked, Clause, value
 from ledger.schedule import DAY_S
-from ledger.tables import deliveries, events
 
 MAX_PARAMETERS = 10_000
 # SQLite takes 32,766 in one statement, PostgreSQL 65,535.
@@ -40,7 +38,7 @@ def within_a_day(wanted: Filter, *, now: float) -> Filter:
     return replace(wanted, since=newest - DAY_S)
 
 
-def event_conditions(wanted: Filter, *, one_of_many: bool = False) -> list[ColumnElement[bool]]:
+def event_conditions(wanted: Filter, *, one_of_many: bool = False) -> list[Clause]:
     """Say what an event must be like, but for its state, which each list sees to itself.
 
     Args:
@@ -48,18 +46,18 @@ def event_conditions(wanted: Filter, *, one_of_many: bool = False) -> list[Colum
         one_of_many: that an external id begins so is no way to find the few that match.
 
     """
-    conditions = time_conditions(events, wanted)
+    clauses = time_conditions("events", wanted)
     if wanted.source is not None:
         # Not the bare column: its index knows no times, so all of a source's events would be sorted to show the newest.
-        conditions.append(func.coalesce(events.c.source, "") == wanted.source)
+        clauses.append(Clause("coalesce(events.source, '') = :source", {"source": wanted.source}))
     if wanted.type is not None:
-        conditions.append(_is_of_type(wanted.type))
+        clauses.append(_is_of_type(wanted.type))
     if wanted.account is not None:
-        conditions.append(events.c.account == wanted.account)
+        clauses.append(Clause("events.account = :account", {"account": wanted.account}))
     if wanted.external_id is not None:
-        external_id = func.coalesce(events.c.external_id, "") if one_of_many else events.c.external_id
-        conditions.append(begins(external_id, wanted.external_id))
-    return conditions
+        external_id = "coalesce(events.external_id, '')" if one_of_many else "events.external_id"
+        clauses.append(begins(external_id, wanted.external_id))
+    return clauses
 
 
 def is_about_events(wanted: Filter) -> bool:
@@ -68,45 +66,52 @@ def is_about_events(wanted: Filter) -> bool:
     return any(each is not None for each in its)
 
 
-def has_handler(name: str) -> ColumnElement[bool]:
+def has_handler(name: str) -> Clause:
     """Say that an event has a delivery for this handler."""
-    return exists().where(deliveries.c.event_id == events.c.id, deliveries.c.handler == name)
+    its = "deliveries.event_id = events.id AND deliveries.handler = :handler"
+    return Clause(f"EXISTS (SELECT 1 FROM deliveries WHERE {its})", {"handler": name})
 
 
-def is_known(db: Connection, handler: str) -> bool:
+def is_known(db: Asked, handler: str) -> bool:
     """Whether there is any delivery for this handler: else a list would look through all of history in vain."""
-    return db.execute(select(exists().where(deliveries.c.handler == handler))).scalar_one()
+    return bool(value(db, "SELECT EXISTS (SELECT 1 FROM deliveries WHERE handler = :handler)", {"handler": handler}))
 
 
-def time_conditions(table: Table, wanted: Filter) -> list[ColumnElement[bool]]:
+def time_conditions(table: str, wanted: Filter) -> list[Clause]:
     """Say when it must have come in."""
-    conditions: list[ColumnElement[bool]] = []
+    clauses: list[Clause] = []
     if wanted.since:
-        conditions.append(table.c.received_at >= wanted.since)
+        clauses.append(Clause(f"{table}.received_at >= :since", {"since": wanted.since}))
     if wanted.until is not None:
-        conditions.append(table.c.received_at < wanted.until)
-    return conditions
+        clauses.append(Clause(f"{table}.received_at < :until", {"until": wanted.until}))
+    return clauses
 
 
-def below(columns: Sequence[ColumnElement[Any]], position: Sequence[float]) -> ColumnElement[bool]:
+def below(columns: Sequence[str], position: Sequence[float]) -> Clause:
     """Say that a row comes after this position in a list that goes down by these columns."""
+    values = {f"below_{name}": at for name, at in zip("abc", position, strict=False)}
     # The first condition is for the index, the second one for rows of the same moment.
-    return and_(columns[0] <= position[0], tuple_(*columns) < tuple_(*position))
+    marks = ", ".join(f":{name}" for name in values)
+    return Clause(f"{columns[0]} <= :below_a AND ({', '.join(columns)}) < ({marks})", values)
 
 
-def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+def down(columns: Sequence[str]) -> str:
+    """Say that a list goes down by these columns."""
+    return "ORDER BY " + ", ".join(f"{column} DESC" for column in columns)
+
+
+def begins(column: str, prefix: str) -> Clause:
     """Say that a text begins with this: what an index finds, on PostgreSQL one with text_pattern_ops."""
-    return _like(column, _escaped(prefix) + "%")
+    return Clause(f"{column} LIKE :prefix {_ESCAPED}", {"prefix": _escaped(prefix) + "%"})
 
 
-def _is_of_type(pattern: str) -> ColumnElement[bool]:
+def _is_of_type(pattern: str) -> Clause:
     if "*" not in pattern:
-        return events.c.type == pattern
-    return _like(events.c.type, _escaped(pattern).replace("*", "%"))
+        return Clause("events.type = :type", {"type": pattern})
+    return Clause(f"events.type LIKE :type {_ESCAPED}", {"type": _escaped(pattern).replace("*", "%")})
 
 
-def _like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    return column.like(pattern, escape="\\")
+_ESCAPED = "ESCAPE '\\'"
 
 
 def _escaped(text: str) -> str:

@@ -1,45 +1,49 @@
 """The list of rejected requests, newest first. There are 10,000 at most, so any look at them is quick."""
 
 import json
-from dataclasses import replace
 
-from sqlalchemy import Connection, RowMapping, select
-
+from ledger.question import Asked, Clause, Row, all_of, first, rows, up_to
 from ledger.shown import View, rfc3339
-from ledger.tables import requests
-from ledger.views.filter import Filter, Position, below, time_conditions
+from ledger.views.filter import Filter, Position, below, down, time_conditions
 from ledger.views.view import Page
 
-NEWEST_FIRST = (requests.c.received_at, requests.c.id)
+NEWEST_FIRST = ("received_at", "id")
+
+_SHOWN = "id, received_at, source, path, status, reason, headers, body_size, body_sha256"
 
 
-def page_of_requests(db: Connection, wanted: Filter) -> Page:
+def page_of_requests(db: Asked, wanted: Filter) -> Page:
     """Give a page of rejected requests, newest first. `source` and the time count; `state` is the reason."""
-    asked = replace(wanted, limit=None if wanted.limit is None else wanted.limit + 1)
-    conditions = time_conditions(requests, asked)
+    clauses = time_conditions("requests", wanted)
     if wanted.source is not None:
-        conditions.append(requests.c.source == wanted.source)
+        clauses.append(Clause("source = :source", {"source": wanted.source}))
     if wanted.state is not None:
-        conditions.append(requests.c.reason == wanted.state)
+        clauses.append(Clause("reason = :reason", {"reason": wanted.state}))
     if wanted.before is not None:
-        conditions.append(below(NEWEST_FIRST, wanted.before))
-    statement = select(requests).where(*conditions).order_by(*(column.desc() for column in NEWEST_FIRST))
-    rows = db.execute(statement.limit(asked.limit)).mappings().all()
-    shown = rows[: wanted.limit]
-    after = (shown[-1]["received_at"], shown[-1]["id"]) if len(rows) > len(shown) else None
+        clauses.append(below(NEWEST_FIRST, wanted.before))
+    its, most = all_of(clauses), up_to(None if wanted.limit is None else wanted.limit + 1)
+    text = f"SELECT {_SHOWN} FROM requests WHERE {its.text} {down(NEWEST_FIRST)} {most.text}"
+    found = rows(db, text, {**its.values, **most.values})
+    shown = found[: wanted.limit]
+    after = (shown[-1]["received_at"], shown[-1]["id"]) if len(found) > len(shown) else None
     return Page([_view(row) for row in shown], after)
 
 
-def list_requests(db: Connection, wanted: Filter) -> list[View]:
+def list_requests(db: Asked, wanted: Filter) -> list[View]:
     """List rejected requests, newest first."""
     return page_of_requests(db, wanted).views
 
 
-def position_of_request(db: Connection, request_id: int) -> Position | None:
+def position_of_request(db: Asked, request_id: int) -> Position | None:
     """Say where in the list a request is; None: there is no such request."""
-    row = db.execute(select(requests.c.received_at, requests.c.id).where(requests.c.id == request_id)).first()
-    return None if row is None else (row.received_at, row.id)
+    row = first(db, "SELECT received_at, id FROM requests WHERE id = :id", {"id": request_id})
+    return None if row is None else (row["received_at"], row["id"])
 
 
-def _view(row: RowMapping) -> View:
+def is_reason(db: Asked, name: str) -> bool:
+    """Whether any request that is kept was refused for this."""
+    return first(db, "SELECT id FROM requests WHERE reason = :reason LIMIT 1", {"reason": name}) is not None
+
+
+def _view(row: Row) -> View:
     return {**row, "received_at": rfc3339(row["received_at"]), "headers": json.loads(row["headers"])}

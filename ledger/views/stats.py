@@ -3,16 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, exists, func, select
-
-from ledger import own
-from ledger.event import DeliveryState, EventState, Trigger
+from ledger.event import OWN, DeliveryState, EventState, Trigger
+from ledger.question import Asked, Clause, all_of, each, value
 from ledger.schedule import DAY_S, HOUR_S, MINUTE_S
 from ledger.shown import View, rfc3339
-from ledger.tables import deliveries, events, requests
-from ledger.views.events import EVENT_STATE, FEW
+from ledger.views.events import FEW, is_in_state
 from ledger.views.filter import Filter, event_conditions, time_conditions
 
 BUCKETS_S = (MINUTE_S, 10 * MINUTE_S, HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S, 30 * DAY_S)
@@ -20,9 +16,6 @@ MAX_BUCKETS = 60
 # As many as fit a line.
 
 PERCENTILES = (0.5, 0.95, 0.99)
-
-FETCHED = 5_000
-# Rows at a time.
 
 DIGITS = 3
 # Of a latency: so few different ones take little memory, however many there are.
@@ -65,14 +58,14 @@ class Stats:
         return dict(counts)
 
 
-def take_stats(db: Connection, wanted: Filter, *, since: float, until: float) -> Stats:
+def take_stats(db: Asked, wanted: Filter, *, since: float, until: float) -> Stats:
     """Count what came in between two times (Unix seconds); of `wanted`, source, type and account count.
 
     A `since` of 0, or before, is the time of the oldest event. A day of 33,000 events takes a tenth of a second, a
     month of a million some seconds.
     """
     if since <= 0:
-        since = db.execute(select(func.min(events.c.received_at))).scalar() or until
+        since = value(db, "SELECT min(received_at) FROM events", {}) or until
     bounded = Filter(source=wanted.source, type=wanted.type, account=wanted.account, since=since, until=until)
     conditions = _asked_for(bounded)
     types, bucket_s, buckets = _came_in(db, conditions, since, until)
@@ -117,72 +110,74 @@ def stats_view(taken: Stats) -> View:
     }
 
 
-def _asked_for(wanted: Filter) -> list[ColumnElement[bool]]:
+def _asked_for(wanted: Filter) -> list[Clause]:
     """Say which events count. What Hookline says of itself did not come in, but where it is asked for by name."""
-    conditions = list(event_conditions(wanted))
+    clauses = event_conditions(wanted)
     if wanted.source is None and wanted.type is None:
-        conditions.append(func.coalesce(events.c.source, "") != own.SOURCE)  # not the bare column: see event_conditions
-    return conditions
+        # Not the bare column: see event_conditions.
+        clauses.append(Clause("coalesce(events.source, '') <> :own", {"own": OWN}))
+    return clauses
 
 
 def _came_in(
-    db: Connection, conditions: Sequence[ColumnElement[bool]], since: float, until: float
+    db: Asked, clauses: Sequence[Clause], since: float, until: float
 ) -> tuple[dict[tuple[str, str], int], float, list[int]]:
-    bucket_s = next((each for each in BUCKETS_S if until - since < each * MAX_BUCKETS), BUCKETS_S[-1])
-    bucket = _whole(db, events.c.received_at / bucket_s)
-    source = func.coalesce(events.c.source, "")  # ditto
-    statement = select(bucket, source, events.c.type, func.count()).where(*conditions)
+    bucket_s = next((span for span in BUCKETS_S if until - since < span * MAX_BUCKETS), BUCKETS_S[-1])
+    its = all_of(clauses)
+    text = f"""
+        SELECT {_whole(db, "received_at / :bucket_s")} AS bucket, coalesce(source, '') AS its_source, type, count(*)
+        FROM events WHERE {its.text} GROUP BY bucket, its_source, type
+    """
     types: Counter[tuple[str, str]] = Counter()
     first = int(since // bucket_s)
     counts = [0] * (int(until // bucket_s) - first + 1)
-    for number, its_source, its_type, count in db.execute(statement.group_by(bucket, source, events.c.type)):
+    for number, its_source, its_type, count in each(db, text, {**its.values, "bucket_s": bucket_s}):
         types[its_source, its_type] += count
         counts[number - first] += count
     return dict(types.most_common()), bucket_s, counts
 
 
-def _whole(db: Connection, number: ColumnElement[Any]) -> ColumnElement[int]:
+def _whole(db: Asked, number: str) -> str:
     # PostgreSQL rounds where SQLite cuts, and SQLite may have no floor().
-    return cast(func.floor(number) if db.dialect.name == "postgresql" else number, Integer)
+    return f"CAST({number} AS INTEGER)" if db.dialect.name == "sqlite" else f"CAST(floor({number}) AS INTEGER)"
 
 
-def _states(db: Connection, conditions: Sequence[ColumnElement[bool]], total: int) -> dict[str, int]:
+def _states(db: Asked, clauses: Sequence[Clause], total: int) -> dict[str, int]:
     """Count the few that need somebody and those that nobody wants; the others are done."""
-    counts = {
-        state: _count(db, *conditions, events.c.id.in_(few), EVENT_STATE.element == state) for state, few in FEW.items()
-    }
-    owed = exists().where(deliveries.c.event_id == events.c.id)
-    counts[EventState.UNHANDLED] = _count(db, *conditions, ~owed) - counts[EventState.UNPARSEABLE]
+    counts = {state: _count(db, *clauses, is_in_state(state)) for state in FEW}
+    owed = Clause("NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event_id = events.id)")
+    counts[EventState.UNHANDLED] = _count(db, *clauses, owed) - counts[EventState.UNPARSEABLE]
     counts[EventState.DONE] = total - sum(counts.values())
     return {state.value: counts[state] for state in EventState if counts[state]}
 
 
-def _count(db: Connection, *conditions: ColumnElement[bool]) -> int:
-    return db.execute(select(func.count()).select_from(events).where(*conditions)).scalar_one()
-
-
-def _deliveries(db: Connection, conditions: Sequence[ColumnElement[bool]]) -> dict[str, int]:
-    statement = select(deliveries.c.state, func.count()).join(events, _ITS_EVENT).where(*conditions)
-    counts: dict[str, int] = dict(db.execute(statement.group_by(deliveries.c.state)).all())
-    return {state.value: counts[state] for state in DeliveryState if state in counts}
+def _count(db: Asked, *clauses: Clause) -> int:
+    its = all_of(clauses)
+    count: int = value(db, f"SELECT count(*) FROM events WHERE {its.text}", its.values)
+    return count
 
 
 # SQLite finds no row by a sum, so it goes down the events of that time, and not through all deliveries.
-_ITS_EVENT = events.c.id + 0 == deliveries.c.event_id
+_THEIRS = "deliveries JOIN events ON events.id + 0 = deliveries.event_id"
 
 
-def _latency(db: Connection, conditions: Sequence[ColumnElement[bool]]) -> Latency | None:
-    handled = and_(
-        deliveries.c.state == DeliveryState.DONE,
-        deliveries.c.trigger != Trigger.REPLAY,
-        deliveries.c.finished_at.is_not(None),
-    )
-    took = select(deliveries.c.finished_at - events.c.received_at).join(events, _ITS_EVENT)
+def _deliveries(db: Asked, clauses: Sequence[Clause]) -> dict[str, int]:
+    its = all_of(clauses)
+    text = f"SELECT state, count(*) FROM {_THEIRS} WHERE {its.text} GROUP BY state"
+    counts: dict[str, int] = {row[0]: row[1] for row in each(db, text, its.values)}
+    return {state.value: counts[state] for state in DeliveryState if state in counts}
+
+
+_HANDLED = f"state = '{DeliveryState.DONE}' AND trigger <> '{Trigger.REPLAY}' AND finished_at IS NOT NULL"
+
+
+def _latency(db: Asked, clauses: Sequence[Clause]) -> Latency | None:
+    its = all_of([*clauses, Clause(_HANDLED)])
     seconds: Counter[float] = Counter()
     longest_s = 0.0
-    for part in db.execute(took.where(*conditions, handled)).scalars().partitions(FETCHED):
-        seconds.update(float(f"{each:.{DIGITS}g}") for each in part)
-        longest_s = max(longest_s, *part)
+    for (took_s,) in each(db, f"SELECT finished_at - received_at FROM {_THEIRS} WHERE {its.text}", its.values):
+        seconds[float(f"{took_s:.{DIGITS}g}")] += 1
+        longest_s = max(longest_s, took_s)
     if not seconds:
         return None
     return Latency(
@@ -195,15 +190,17 @@ def _latency(db: Connection, conditions: Sequence[ColumnElement[bool]]) -> Laten
 def _percentile(seconds: Counter[float], share: float) -> float:
     """Give the value that so large a share of all lies below."""
     below = int(seconds.total() * share)
-    for value in sorted(seconds):
-        below -= seconds[value]
+    for took_s in sorted(seconds):
+        below -= seconds[took_s]
         if below < 0:
-            return value
+            return took_s
     return max(seconds)
 
 
-def _rejected(db: Connection, wanted: Filter) -> int:
-    conditions = time_conditions(requests, wanted)
+def _rejected(db: Asked, wanted: Filter) -> int:
+    clauses = time_conditions("requests", wanted)
     if wanted.source is not None:
-        conditions.append(requests.c.source == wanted.source)
-    return db.execute(select(func.count()).select_from(requests).where(*conditions)).scalar_one()
+        clauses.append(Clause("requests.source = :source", {"source": wanted.source}))
+    its = all_of(clauses)
+    count: int = value(db, f"SELECT count(*) FROM requests WHERE {its.text}", its.values)
+    return count

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row
-
+from ledger.question import Row
 from ledger.shown import View, rfc3339
 from ledger.views.filter import Position
 
@@ -27,40 +25,45 @@ class Page:
 NOTHING = Page([], None)
 
 
-def event_view(row: Row[Any], owed: Iterable[View], *, state: str) -> View:
+def event_view(row: Row, owed: Iterable[View], *, state: str) -> View:
     """Show an event, with what is owed for it."""
     return {
-        "id": row.id,
-        "source": row.source,
-        "external_id": row.external_id,
-        "type": row.type,
+        "id": row["id"],
+        "source": row["source"],
+        "external_id": row["external_id"],
+        "type": row["type"],
         "state": state,
-        "received_at": rfc3339(row.received_at),
-        "account": row.account,
-        "livemode": row.livemode,
-        "flaw": row.flaw,
-        "payload_pruned_at": rfc3339(row.payload_pruned_at),
+        "received_at": rfc3339(row["received_at"]),
+        "account": row["account"],
+        "livemode": flag(row["livemode"]),
+        "flaw": row["flaw"],
+        "payload_pruned_at": rfc3339(row["payload_pruned_at"]),
         "deliveries": list(owed),
     }
 
 
-def event_of(row: Row[Any]) -> View:
+def flag(value: object) -> bool | None:
+    """Show what is true, false or not known: SQLite says 1 and 0."""
+    return None if value is None else bool(value)
+
+
+def event_of(row: Row) -> View:
     """Show the event that a delivery is for."""
-    return {"event": row.event_id, "source": row.source, "external_id": row.external_id, "type": row.type}
+    return {"event": row["event_id"], "source": row["source"], "external_id": row["external_id"], "type": row["type"]}
 
 
-def delivery_view(row: Row[Any]) -> View:
+def delivery_view(row: Row) -> View:
     """Show a delivery."""
     return {
-        "id": row.id,
-        "handler": row.handler,
-        "queue": row.queue,
-        "state": row.state,
-        "attempts": row.attempts,
-        "crashes": row.crashes,
-        "announcements": row.announcements,
-        "due_at": rfc3339(row.due_at),
-        "finished_at": rfc3339(row.finished_at),
-        "last_error": row.last_error,
-        "replay": row.replay_id,
+        "id": row["id"],
+        "handler": row["handler"],
+        "queue": row["queue"],
+        "state": row["state"],
+        "attempts": row["attempts"],
+        "crashes": row["crashes"],
+        "announcements": row["announcements"],
+        "due_at": rfc3339(row["due_at"]),
+        "finished_at": rfc3339(row["finished_at"]),
+        "last_error": row["last_error"],
+        "replay": row["replay_id"],
     }

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from handlers import preview
 from handlers.choice import Choice
 from handlers.router import Handler
-from ledger import actions, replays
+from ledger import actions
 from ledger.replays import Found
 from ledger.selection import select_deliveries
 from ledger.store import Ledger
 from ledger.tokens import Scope
+from ledger.views.replays import get_replay
 from receivers.api import questions, replies
 from receivers.api.access import by
 from receivers.api.endpoint import add_endpoint
@@ -96,7 +97,7 @@ class Doing:
                 db, found, chosen=choice.record(), state=choice.wanted.state, again=asked.again,
                 by=by(request, asked.reason), now=time.time(),
             )  # fmt: skip
-            return JSONResponse(replays.get_replay(db, replay_id))
+            return JSONResponse(get_replay(db, replay_id))
 
     def _find(self, db: Connection, choice: Choice) -> Found:
         self._known.check_source(db, choice.wanted)

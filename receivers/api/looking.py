@@ -10,13 +10,14 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from ledger import following, names, replays, views
+from ledger import following, names, views
 from ledger.addresses import find_event
 from ledger.event import DeliveryState
 from ledger.store import Ledger
 from ledger.tokens import Scope
 from ledger.views import Filter, Page, Position, View
 from ledger.views.events import FEW
+from ledger.views.replays import get_replay, list_replays
 from receivers.api import questions, replies
 from receivers.api.access import bearer_of
 from receivers.api.endpoint import add_endpoint
@@ -107,14 +108,14 @@ class Looking:
     def replays(self, asked: Annotated[questions.ReplaysAsked, Query()]) -> Response:
         """List replays, newest first."""
         with self._ledger.read() as db:
-            found = replays.list_replays(db, limit=asked.limit + 1, before=asked.before)
+            found = list_replays(db, limit=asked.limit + 1, before=asked.before)
         shown = found[: asked.limit]
         return JSONResponse({"replays": shown, "next": shown[-1]["id"] if len(found) > len(shown) else None})
 
     def replay(self, replay: Number) -> Response:
         """Give one replay, and where its deliveries stand."""
         with self._ledger.read() as db:
-            view = replays.get_replay(db, replay)
+            view = get_replay(db, replay)
         if view is None:
             raise Refused(HTTPStatus.NOT_FOUND, f"There is no replay {replay}.")
         return JSONResponse(view)

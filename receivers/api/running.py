@@ -9,11 +9,13 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from config.settings import Settings
-from ledger import audit, prune, tokens
+from ledger import prune, tokens
 from ledger.prune import Ages, Pruned
 from ledger.schedule import DAY_S
 from ledger.store import Ledger
 from ledger.tokens import NameTaken, Scope
+from ledger.views.audit import list_audit
+from ledger.views.tokens import list_tokens
 from receivers.api import questions, replies
 from receivers.api.access import by
 from receivers.api.endpoint import add_endpoint
@@ -56,7 +58,7 @@ class Running:
     def list(self) -> Response:
         """List tokens, newest first."""
         with self._ledger.read() as db:
-            return JSONResponse({"tokens": tokens.list_tokens(db, now=time.time())})
+            return JSONResponse({"tokens": list_tokens(db, now=time.time())})
 
     def make(self, asked: questions.TokenAsked, request: Request) -> Response:
         """Make a token. It is shown in this answer and never again."""
@@ -82,7 +84,7 @@ class Running:
     def audit(self, asked: Annotated[questions.AuditAsked, Query()]) -> Response:
         """List who changed what, newest first."""
         with self._ledger.read() as db:
-            found = audit.list_audit(db, limit=asked.limit + 1, before=asked.before)
+            found = list_audit(db, limit=asked.limit + 1, before=asked.before)
         shown = found[: asked.limit]
         return JSONResponse({"entries": shown, "next": shown[-1]["id"] if len(found) > len(shown) else None})
 

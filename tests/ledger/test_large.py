@@ -18,8 +18,7 @@ from ledger.pieces import LARGE_BYTES, NOBODYS_AFTER_S, PIECE_BYTES, forget_nobo
 from ledger.prune import Deed, delete_events, empty_payloads
 from ledger.store import Ledger
 from ledger.tables import body_pieces, events, large_bodies
-from ledger.views import get_event
-from ledger.views.event import get_body
+from ledger.views import get_body, get_event
 from ledger.writer import Writer
 from tests.cli.dev.waiting import wait_until
 from tests.engines import ON_SQLITE

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from handlers.payments.tables import payments
 from ledger import replays
-from ledger.audit import By, list_audit
+from ledger.audit import By
 from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
 from ledger.prune import Ages, delete_events, empty_payloads, preview, prune
 from ledger.store import Ledger
 from ledger.tables import attempts, cases, deliveries, events, past_effects
 from ledger.tables import effects as effects_table
+from ledger.views.audit import list_audit
 from tests.engines import ON_POSTGRESQL
 from tests.ledger.making import new_event, plan_effect, planned, states, store
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from handlers.context import Channels, Context
-from ledger import actions, audit, replays
+from ledger import actions, replays
 from ledger.audit import By
 from ledger.event import DeliveryState, Event
 from ledger.replays import Item, NewHandler
@@ -16,6 +16,8 @@ from ledger.store import Ledger, Transaction
 from ledger.tables import attempts, deliveries, effects, events, replay_items
 from ledger.tables import replays as replays_table
 from ledger.views import Filter
+from ledger.views.audit import list_audit
+from ledger.views.replays import get_replay
 from tests.engines import ON_SQLITE
 from tests.ledger.making import delivery, new_event, planned, states, store
 
@@ -109,7 +111,7 @@ def test_a_delivery_that_is_in_another_state_when_its_turn_comes_is_left_alone(l
     assert advance(ledger, number) == [1]
     assert states(ledger) == ["pending", "done"]
     with ledger.read() as db:
-        view = replays.get_replay(db, number)
+        view = get_replay(db, number)
     assert view is not None
     assert (view["who"], view["reason"], view["started"], view["left_alone"]) == ("ann", "why", 1, 1)
     assert (view["state"], view["deliveries"]) == ("done", {"pending": 1})
@@ -164,5 +166,5 @@ def test_whoever_goes_on_with_a_replay_is_in_the_audit_log_once(ledger: Ledger) 
         with ledger.write() as db:
             actions.advance(db, number, by=by, limit=1, now=NOW)
     with ledger.read() as db:
-        said = [(entry["action"], entry["who"], entry["detail"]["replay"]) for entry in audit.list_audit(db, limit=9)]
+        said = [(entry["action"], entry["who"], entry["detail"]["replay"]) for entry in list_audit(db, limit=9)]
     assert said[::-1] == [("replay", "ann", 1), ("replay.resume", "bob", 1), ("replay.resume", "ann", 1)]
