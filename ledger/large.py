@@ -75,7 +75,6 @@ class LargeWriter:
 
     def _forget(self, body_id: int) -> None:
         try:
-            with self._ledger.write() as db:
-                forget_body(db, body_id)
+            forget_body(self._ledger, body_id)
         except LedgerUnavailable as error:
             log.warning("large body left", error=str(error), left_to="sweeper")

@@ -6,6 +6,7 @@ this, and neither are the business keys of effects: those stay in `past_effects`
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event as Flag
 
@@ -13,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, se
 
 from ledger import audit
 from ledger.audit import By
+from ledger.errors import LedgerUnavailable
 from ledger.event import DeliveryState, EffectState
-from ledger.pieces import delete_bodies
+from ledger.pieces import forget_nobodys, let_go_bodies
 from ledger.shown import rfc3339
 from ledger.store import Ledger, free, insert_or_ignore
 from ledger.tables import attempts, cases, deliveries, dismissals, effects, events, large_bodies, past_effects
@@ -143,6 +145,7 @@ def _steps(ledger: Ledger, ages: Ages, done: Pruned, *, by: By, stopping: Flag) 
                 return
             count = pace.take(ledger, deed, ids, stopping, begin=begin)
             begin = None
+            _forget_bodies(ledger, stopping)
             if deed is delete_events:
                 done.deleted += count
             else:
@@ -169,11 +172,18 @@ def _forget_quiet(ledger: Ledger, *, before: float, stopping: Flag) -> None:
         stopping.wait(TARGET_S)
 
 
+def _forget_bodies(ledger: Ledger, stopping: Flag) -> None:
+    """Delete the large bodies that were let go, piece by piece. What cannot be deleted now, the sweeper deletes."""
+    with suppress(LedgerUnavailable):
+        while not stopping.is_set() and forget_nobodys(ledger, now=time.time()):
+            pass
+
+
 def empty_payloads(db: Connection, ids: Sequence[int]) -> int:
     """Empty body and headers of those of these events that are over. Say how many that were."""
     mine = select(events.c.id).where(events.c.id.in_(_held(db, ids)), events.c.payload_pruned_at.is_(None), OVER)
     over = list(db.execute(mine).scalars())
-    delete_bodies(db, over)
+    let_go_bodies(db, over)
     emptied = update(events).where(events.c.id.in_(over)).values(**NO_PAYLOAD, payload_pruned_at=time.time())
     return db.execute(emptied).rowcount
 
@@ -187,7 +197,7 @@ def delete_events(db: Connection, ids: Sequence[int]) -> int:
     db.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
     db.execute(delete(dismissals).where(dismissals.c.delivery_id.in_(theirs)))
     db.execute(delete(deliveries).where(deliveries.c.event_id.in_(mine)))
-    delete_bodies(db, mine)
+    let_go_bodies(db, mine)
     return db.execute(delete(events).where(events.c.id.in_(mine))).rowcount
 
 

@@ -8,7 +8,8 @@ from pydantic import Field, StringConstraints
 from config.settings import SLACK_USER
 from handlers.context import Context
 from handlers.notifications import cases, dispute, failed_payout, failing_subscription, refund, suspicious_payment
-from handlers.notifications.cases import ACKNOWLEDGE, OPEN, REPLAY, SNOOZE
+from handlers.notifications.cases import OPEN
+from handlers.notifications.face import ACKNOWLEDGE, REPLAY, SNOOZE
 from handlers.notifications.harmless import mrkdwn
 from handlers.notifications.keys import slack_key
 from handlers.notifications.reminder import plan_reminder

@@ -5,9 +5,10 @@ from typing import Any
 
 from handlers.context import Context
 from handlers.notifications import cases, suspicious_payment
-from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
+from handlers.notifications.face import Face, Kind, Whose
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.parts import Line, Part, Parts, known_part
 from handlers.notifications.reasons import DISPUTES, in_words, with_code
 from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.lifecycle import DISPUTE
@@ -64,7 +65,7 @@ def dispute(event: Event, ctx: Context) -> None:
     moves = len(opened.balance_transactions)
     facts = {"told": _balance(opened)}
     money = Part(name="money", standing=moves, created=snapshot.created, rank=part.rank, facts=facts)
-    payer = cases.known_part("payer", paid_by(ctx.db, event, opened.payment_intent or opened.charge))
+    payer = known_part("payer", paid_by(ctx.db, event, opened.payment_intent or opened.charge))
     cases.enter(event, ctx, KIND, key=key, parts=[part, money, *payer], lines=_lines(event, opened, snapshot.created))
     suspicious_payment.disputed(event, ctx, snapshot)
 

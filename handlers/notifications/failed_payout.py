@@ -8,9 +8,10 @@ from sqlalchemy import select
 
 from handlers.context import Context
 from handlers.notifications import cases
-from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
+from handlers.notifications.face import Face, Kind, Whose
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.parts import Line, Part, Parts
 from handlers.notifications.reasons import PAYOUT_FAILURES, in_words, with_code
 from handlers.notifications.times import in_utc
 from handlers.payments.money import Money

@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 
 from handlers.context import Context
 from handlers.notifications import cases
-from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
+from handlers.notifications.face import Face, Kind, Whose
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.parts import Line, Part, Parts
 from handlers.notifications.reasons import DECLINES, in_words, with_code
 from handlers.notifications.times import on_day, with_weekday
 from handlers.payments.change import Change

@@ -18,9 +18,10 @@ from sqlalchemy import and_, bindparam, exists, or_, select
 from handlers.context import Context
 from handlers.notifications import cases
 from handlers.notifications.alert import Alert
-from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link, stripe_link
+from handlers.notifications.face import Face, Kind, Whose
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.parts import Line, Part, Parts, known_part
 from handlers.notifications.reasons import REFUND_FAILURES, in_words, with_code
 from handlers.payments.lifecycle import REFUND
 from handlers.payments.money import Money
@@ -62,7 +63,7 @@ def refund(event: Event, ctx: Context) -> None:
     part = _part("refund", snapshot.created, state, _facts(made, state, snapshot.created))
     lines = _lines(made, state, snapshot.created)
     key = stripe_key(event, KIND.name, made.id)
-    payer = cases.known_part("payer", paid_by(ctx.db, event, made.payment_intent or made.charge))
+    payer = known_part("payer", paid_by(ctx.db, event, made.payment_intent or made.charge))
     cases.enter(event, ctx, KIND, key=key, parts=[part, *payer], lines=lines)
     if state == FAILED:
         _heal_at_once(event, ctx, key, made)

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select, update
 
 from handlers.context import Context
 from handlers.notifications import blocks
-from handlers.notifications.cases import OPEN, thread_key, without_snooze
+from handlers.notifications.cases import OPEN, thread_key
+from handlers.notifications.face import without_snooze
 from handlers.notifications.harmless import mrkdwn
 from ledger.effects import Effect, change_message, read_message, write_message
 from ledger.event import Event

@@ -9,9 +9,10 @@ from typing import Any
 
 from handlers.context import Context
 from handlers.notifications import cases
-from handlers.notifications.cases import Face, Kind, Line, Part, Parts, Whose
 from handlers.notifications.dashboard import page_link
+from handlers.notifications.face import Face, Kind, Whose
 from handlers.notifications.keys import stripe_key
+from handlers.notifications.parts import Line, Part, Parts
 from handlers.notifications.reasons import FRAUD_TYPES, REVIEWS, in_words, with_code
 from handlers.payments.lifecycle import DISPUTE
 from handlers.payments.money import Money

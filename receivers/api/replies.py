@@ -112,9 +112,9 @@ class ReplayPreview(Preview):
     deliveries_to_run: int
     handlers: dict[str, int] = Field(description="Deliveries, by handler.")
     effects_recorded: int = Field(
-        description="Effects that these deliveries have recorded. A replay skips them, unless it is told `again`; and also "
-        "those that other events have recorded under the same key, which are not counted: they are known only when the "
-        "handlers have run (`hookline replay --dry-run --run`, where the ledger is)."
+        description="Effects that these deliveries have recorded. A replay skips them, unless it is told `again`; and "
+        "also those that other events have recorded under the same key, which are not counted: they are known only "
+        "when the handlers have run (`hookline replay --dry-run --run`, where the ledger is)."
     )
     waiting: int = Field(description="Deliveries left alone, because they wait or run.")
     payload_pruned: int = Field(description="Events left out because their payload is gone.")

@@ -11,11 +11,12 @@ from sqlalchemy import func, select, text, update
 
 from config.metrics import uncounted
 from ledger import claims
+from ledger.audit import By
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
 from ledger.large import LargeWriter
-from ledger.pieces import LARGE_BYTES, NOBODYS_AFTER_S, PIECE_BYTES, forget_nobodys, write_body
-from ledger.prune import Deed, delete_events, empty_payloads
+from ledger.pieces import LARGE_BYTES, NOBODYS_AFTER_S, PIECE_BYTES, BodyGone, forget_nobodys, take_body, write_body
+from ledger.prune import Ages, Deed, delete_events, empty_payloads, prune
 from ledger.store import Ledger
 from ledger.tables import body_pieces, events, large_bodies
 from ledger.views import get_body, get_event
@@ -152,15 +153,33 @@ async def test_a_large_body_that_the_database_refuses_leaves_no_event(ledger: Le
     assert left(ledger) == (0, 0)
 
 
-@pytest.mark.parametrize("prune", [empty_payloads, delete_events])
-async def test_a_large_body_goes_with_the_payload_of_its_event(ledger: Ledger, large: LargeWriter, prune: Deed) -> None:
-    old, other = [await large.append(large_event(), timeout_s=TIMEOUT_S) for _ in range(2)]
-    with ledger.write() as db:
-        assert prune(db, [old.event_id]) == 1
+@pytest.mark.parametrize("identity_too", [False, True])
+async def test_a_large_body_goes_with_the_payload_of_its_event(
+    ledger: Ledger, large: LargeWriter, *, identity_too: bool
+) -> None:
+    old, other = [await large.append(large_event(received_at=at), timeout_s=TIMEOUT_S) for at in (1.0, 9.0)]
+    ages = Ages(payload_before=5.0, identity_before=5.0 if identity_too else 0.0)
+    prune(ledger, ages, by=By(who="ann", via="cli"), stopping=threading.Event())
     with ledger.read() as db:
         assert not get_body(db, old.event_id)
         assert get_body(db, other.event_id) == body_of(LARGE_BYTES + 1)
     assert left(ledger)[0] == 1
+
+
+@pytest.mark.parametrize("deed", [empty_payloads, delete_events])
+async def test_a_large_body_that_an_event_has_let_go_is_deleted_in_parts_and_no_other_event_gets_it(
+    ledger: Ledger, large: LargeWriter, deed: Deed
+) -> None:
+    receipt = await large.append(large_event(), timeout_s=TIMEOUT_S)
+    with ledger.write() as db:
+        assert deed(db, [receipt.event_id]) == 1
+        (body_id,) = db.execute(select(large_bodies.c.id)).scalars()
+    bodies, pieces = left(ledger)
+    assert (bodies, pieces) == (1, LARGE_BYTES // PIECE_BYTES + 1)  # not in that transaction
+    with pytest.raises(BodyGone), ledger.write() as db:
+        take_body(db, body_id, receipt.event_id)
+    assert forget_nobodys(ledger, now=time.time()) == 1
+    assert left(ledger) == (0, 0)
 
 
 @ON_SQLITE
