@@ -64,18 +64,19 @@ def open_look(environ: Mapping[str, str]) -> Iterator[Look]:
         NotDone: there is no ledger, or it does not answer.
 
     """
+    from config.door import find_door
     from config.sqlite import file_of
     from ledger.looking import Looking
 
     settings = _settings(environ)
-    path = file_of(settings)
-    if path is None:
+    door = find_door(settings)
+    if door is None:
         with open_ledger(environ) as ledger:
             yield ledger
         return
-    _require_file(path)
-    with _explained(settings), closing(Looking(path)) as looking:
-        yield looking
+    _require_file(file_of(settings))
+    with _explained(settings), closing(Looking(door)) as look:
+        yield look
 
 
 @contextmanager

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from config.errors import InvalidSettings
 from config.settings import Settings
 from config.sqlite import BUSY_TIMEOUT_S, set_up
+
+POOL_TIMEOUT_S = 2.0
 
 NOT_HERE_ANY_MORE = ("25006", "57P01", "57P02", "57P03")
 # SQLSTATEs of PostgreSQL: read only, shutting down, crashed, starting. A connection that says so leads to a server that
@@ -52,9 +55,7 @@ def make_engine(settings: Settings, *, fsync: bool = True, patience_s: float = m
     url = database_url(settings)
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url, "FULL" if fsync else "NORMAL")
-    from config.postgresql import make_postgresql_engine  # noqa: PLC0415  # the driver, which SQLite does without
-
-    return make_postgresql_engine(
+    return _make_postgresql_engine(
         url,
         settings,
         fsync=fsync,
@@ -88,3 +89,29 @@ def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401  # SQLAlchemy's own 
         raise DBAPIError.instance(
             words, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
+
+
+def _make_postgresql_engine(url: URL, settings: Settings, *, fsync: bool, patience_s: float) -> Engine:
+    from config.postgresql import arguments, connect  # noqa: PLC0415  # the driver, which SQLite does without
+
+    engine = create_engine(
+        url,
+        hide_parameters=True,  # errors are logged, and the parameters are bodies
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args=arguments(settings, fsync=fsync, patience_s=patience_s),
+    )
+
+    def do_connect(_dialect: object, _record: object, words: list[Any], arguments: dict[str, Any]) -> Any:  # noqa: ANN401  # SQLAlchemy's event API
+        return connect(*words, patience_s=patience_s, **arguments)
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "handle_error", _give_up_connection)
+    return engine
+
+
+def _give_up_connection(context: ExceptionContext) -> None:
+    if getattr(context.original_exception, "sqlstate", None) in NOT_HERE_ANY_MORE:
+        context.is_disconnect = True

@@ -1,21 +1,19 @@
 """Connections to PostgreSQL that wait for nothing without end: not to connect, not for a lock, not for an answer."""
 
 import contextlib
+import re
 import time
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready
-from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import ExceptionContext
 
-from config.database import NOT_HERE_ANY_MORE
 from config.settings import Settings
 
 CONNECT_TIMEOUT_S = 2
-POOL_TIMEOUT_S = 2.0
 
 GRACE_S = 2.0
 # Past its time-out a statement is cancelled by the server. A server that has not even done that by then hangs.
@@ -29,6 +27,15 @@ OURS_VANISHED_AFTER = {"tcp_keepalives_idle": "30s", "tcp_keepalives_interval": 
 # So long does the server keep the locks of a worker whose host is gone; left to itself, it would be two hours.
 
 WAIT_INTERVAL_S = 0.1
+
+USUAL_URL = re.compile(
+    r"postgres(?:ql(?:\+psycopg)?)?://"
+    r"(?:(?P<user>[\w.%+~-]+)(?::(?P<password>[^\s/?#@\\]*))?@)?"
+    r"(?P<host>[\w.-]*)(?::(?P<port>[0-9]+))?"
+    r"(?:/(?P<dbname>[\w.%+~-]*)(?:\?(?P<query>[^\s#]*))?)?",
+    re.ASCII,
+)
+# What is read in one way by everybody: of one server, with nothing in it that has to be quoted.
 
 T = TypeVar("T")
 
@@ -80,26 +87,31 @@ def _in_steps(gen: PQGen[T], limit_s: float | None) -> PQGen[T]:
             raise NoAnswer(f"no answer within {limit_s:g} s")
 
 
-def make_postgresql_engine(url: URL, settings: Settings, *, fsync: bool, patience_s: float) -> Engine:
-    """Make an engine; see `config.database.make_engine`."""
-    engine = create_engine(
-        url,
-        hide_parameters=True,  # errors are logged, and the parameters are bodies
-        pool_size=settings.database_pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "fallback_application_name": "hookline",
-            "tcp_user_timeout": _ms(VANISHED_AFTER_S),
-            **KEEPALIVES,
-            "options": _options(settings, fsync=fsync, patience_s=patience_s),
-        },
-    )
-    event.listen(engine, "do_connect", _connect_with(patience_s + GRACE_S))
-    event.listen(engine, "handle_error", _give_up_connection)
-    return engine
+def arguments(settings: Settings, *, fsync: bool, patience_s: float) -> dict[str, Any]:
+    """Say how to connect, but for where to; see `config.database.make_engine`."""
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "fallback_application_name": "hookline",
+        "tcp_user_timeout": _ms(VANISHED_AFTER_S),
+        **KEEPALIVES,
+        "options": _options(settings, fsync=fsync, patience_s=patience_s),
+    }
+
+
+def connect(*words: Any, patience_s: float, **arguments: Any) -> Connection:  # noqa: ANN401  # as libpq takes them
+    """Connect, and wait no longer than this for any answer."""
+    connection = Connection.connect(*words, **arguments)
+    connection.patience_s = patience_s + GRACE_S
+    return connection
+
+
+def address_in(url: str) -> dict[str, str] | None:
+    """Read where a PostgreSQL server is from its URL, as SQLAlchemy would; None: it is for SQLAlchemy to read."""
+    parts = USUAL_URL.fullmatch(url)
+    if parts is None or "host=" in (parts["query"] or ""):
+        return None
+    known = {name: unquote(parts[name] or "") for name in ("host", "port", "user", "password", "dbname")}
+    return {name: text for name, text in known.items() if text} | dict(parse_qsl(parts["query"] or ""))
 
 
 def _options(settings: Settings, *, fsync: bool, patience_s: float) -> str:
@@ -115,17 +127,3 @@ def _options(settings: Settings, *, fsync: bool, patience_s: float) -> str:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))  # 0 would be no limit
-
-
-def _connect_with(patience_s: float) -> Any:  # noqa: ANN401  # SQLAlchemy's event API
-    def connect(_dialect: object, _record: object, words: list[Any], arguments: dict[str, Any]) -> Connection:
-        connection = Connection.connect(*words, **arguments)
-        connection.patience_s = patience_s
-        return connection
-
-    return connect
-
-
-def _give_up_connection(context: ExceptionContext) -> None:
-    if getattr(context.original_exception, "sqlstate", None) in NOT_HERE_ANY_MORE:
-        context.is_disconnect = True

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote
 
 from config.settings import Settings
 
@@ -30,7 +31,7 @@ def file_of(settings: Settings) -> Path | None:
         return settings.ledger_path
     path = settings.database_url.removeprefix(URL_OF_A_FILE)
     plain = path not in ("", settings.database_url) and "?" not in path and not path.startswith("file:")
-    return Path(path) if plain else None
+    return Path(unquote(path)) if plain else None
 
 
 def set_up(connection: sqlite3.Connection, *, synchronous: str) -> None:

@@ -1,45 +1,43 @@
 """A door to the ledger for who only looks, and not for long: a command. It does without SQLAlchemy."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from config.sqlite import connect
+from config.door import Door
 from ledger.errors import LedgerUnavailable
 from ledger.question import Answer, Asked
 
 
 class Looking:
-    """One thread's door to a ledger in a SQLite file. See `ledger.store.Ledger`, whose `read` this is."""
+    """One thread's way to look at the ledger. Its `read` is that of `ledger.store.Ledger`."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the file, which is opened when it is asked first."""
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, door: Door) -> None:
+        """Take the way to the database, which is gone when somebody first asks."""
+        self._door = door
+        self._connection: Any = None  # the driver's
 
     @contextmanager
     def read(self) -> Iterator[Asked]:
         """Open a transaction that sees one state of the ledger.
 
         Raises:
-            LedgerUnavailable: the database does not answer, or knows no such question.
+            LedgerUnavailable: the database does not answer, or knows no such table.
 
         """
         try:
-            self._connection = self._connection or connect(self._path)
-            self._connection.execute("BEGIN DEFERRED")
+            self._connection = self._connection or self._door.connect()
+            self._connection.execute(self._door.begin)
             try:
-                yield _Transaction(self._connection)
+                yield _Transaction(_Sql(self._door.sql), self._connection)
             finally:
                 self._connection.rollback()
-        except sqlite3.Error as error:
+        except self._door.error as error:
             raise LedgerUnavailable(str(error)) from error
 
     def close(self) -> None:
-        """Close it."""
+        """Close its connection."""
         if self._connection is not None:
             self._connection.close()
 
@@ -51,21 +49,18 @@ class _Sql:
 
 @dataclass(frozen=True, slots=True)
 class _Transaction:
-    """What `ledger.question` asks, spelled as SQLAlchemy spells it."""
+    """Asks the driver; spelled as SQLAlchemy spells it."""
 
-    connection: sqlite3.Connection
-
-    @property
-    def dialect(self) -> _Sql:
-        return _Sql("sqlite")
+    dialect: _Sql
+    connection: Any
 
     def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> Answer:  # noqa: ANN401  # the driver's
-        return _Answer(self.connection.execute(statement, parameters or ()))
+        return _Answer(self.connection.execute(statement, parameters))
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    cursor: sqlite3.Cursor
+    cursor: Any
 
     def keys(self) -> Iterator[str]:
         return (column[0] for column in self.cursor.description)

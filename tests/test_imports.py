@@ -37,13 +37,13 @@ assert dramatiq.broker.global_broker is None, "somebody set the global broker"
 """
 
 NOT_FOR_LOOKING = (
-    "alembic dramatiq fastapi httpx opentelemetry pika prometheus_client psycopg redis rich slack_sdk "
-    "sqlalchemy.dialects.postgresql starlette statistics stripe structlog uvicorn config.brokers.url"
+    "alembic asyncio dramatiq fastapi httpx opentelemetry pika prometheus_client psycopg redis rich slack_sdk "
+    "sqlalchemy starlette statistics stripe structlog uvicorn config.brokers.url"
 )
 
 LOOKS = (
     "events list", "events get 1", "deliveries list", "requests list", "stats", "sources", "payments list",
-    "replays list",
+    "payments get pi_none", "replays list", "replays get 1", "audit list", "tokens list",
 )  # fmt: skip
 
 LOOKING = f"""
@@ -54,7 +54,7 @@ for look in {LOOKS!r}:
     try:
         main()
     except SystemExit as end:
-        assert end.code in (0, None) or look == "events get 1", look
+        assert end.code in (0, None) or " get " in look, look
     needless = sorted(set({NOT_FOR_LOOKING!r}.split()) & set(sys.modules))
     assert not needless, f"{{look}} imported {{needless}}"
 """
@@ -79,7 +79,7 @@ def test_importing_every_module_with_an_empty_environment_does_nothing(tmp_path:
 
 
 def test_a_command_that_only_looks_at_the_ledger_imports_nothing_that_serves_sends_or_migrates(tmp_path: Path) -> None:
-    """So it starts in half of the time, and answers within 0.3 s on a ledger of a million events."""
+    """Nor SQLAlchemy: so it starts in a third of the time, and answers within 0.3 s on a ledger of a million events."""
     environ = {"HOOKLINE_DATA_DIR": str(tmp_path)}
     engine = make_engine(load_settings(environ))
     upgrade(engine)
