@@ -47,6 +47,8 @@ PAUSES_S = (0.0, 0.2, 1.0, 5.0)
 SOON_S = 10.0
 # Before it is started again, by how often in succession it has ended so soon after its start.
 
+ENDED = "the process that writes has ended"
+
 log = structlog.get_logger()
 
 Answer: TypeAlias = "asyncio.Future[Any]"
@@ -200,6 +202,8 @@ class _Line(asyncio.Protocol):
 
     def send(self, item: Item) -> Answer:
         """Hand something in. Give what will be answered. Raises LedgerUnavailable."""
+        if self._closed.is_set() or self._transport.is_closing():
+            raise LedgerUnavailable(ENDED)
         size = 0 if item is None else len(item.body)
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise LedgerUnavailable("too much is waiting to be written")
@@ -235,7 +239,7 @@ class _Line(asyncio.Protocol):
         """Send away all who wait: nothing more is known of their events."""
         self._closed.set()
         for _, answer in self._waiting:
-            _settle(answer, LedgerUnavailable("the process that writes has ended"))
+            _settle(answer, LedgerUnavailable(ENDED))
         self._waiting.clear()
 
     async def ends_within(self, timeout_s: float) -> bool:
