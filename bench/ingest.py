@@ -8,14 +8,12 @@ import itertools
 import os
 import sys
 import time
+from functools import partial
 
-from config.database import make_engine
 from config.metrics import uncounted
-from config.settings import load_settings
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewDelivery, NewEvent
-from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.writer import Writer, hire_process
 
 SENDERS = 32
 ANSWER_WITHIN_S = 2.0
@@ -25,12 +23,12 @@ numbers = itertools.count(1)
 
 async def main() -> None:
     """Write until nobody wants more."""
-    writer = Writer(Ledger(make_engine(load_settings(os.environ))), on_commit=lambda _: None, metrics=uncounted())
-    writer.start()
+    writer = Writer(partial(hire_process, os.environ), metrics=uncounted())
+    await writer.start()
     ending = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, ending.set)
     await asyncio.gather(*(_send(writer, ending) for _ in range(SENDERS)))
-    writer.stop()
+    await writer.stop()
 
 
 async def _send(writer: Writer, ending: asyncio.Event) -> None:

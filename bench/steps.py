@@ -200,7 +200,7 @@ def _log_cost() -> Cost:
 
 
 def _writing(parts: Parts) -> Iterator[Step]:
-    """Walk through `ledger.writer` and `ledger.announce`, for batches as 32 connections make them."""
+    """Walk through `ledger.commits` and `ledger.announce`, for batches as 32 connections make them."""
     room = Room()
     batches = iter([_events(parts, BATCH) for _ in range(TIMES)])
 

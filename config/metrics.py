@@ -101,6 +101,7 @@ class Metrics:
         self._batch = histogram("commit_batch_events", "Events that shared one commit", BATCH_BUCKETS)
         self._commit = histogram("commit_seconds", "How long a commit of events took", COMMIT_BUCKETS_S)
         self._lost = counter("doorbells_lost_total", "Deliveries that could not be announced; the sweeper finds them")
+        self._writers = counter("writers_ended_total", "Times that a writing process ended before its web process did")
         self._attempts = _Children(
             counter("attempts_total", "Runs of deliveries", "handler", "outcome").labels,
             [(handler, outcome) for handler in handlers for outcome in OUTCOMES],
@@ -150,6 +151,10 @@ class Metrics:
     def doorbells_lost(self, deliveries: int) -> None:
         """Count deliveries that a broker did not take."""
         self._lost.inc(deliveries)
+
+    def writer_ended(self) -> None:
+        """Count a writing process that has ended while it was wanted."""
+        self._writers.inc()
 
     # What a worker tells.
 

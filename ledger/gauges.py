@@ -12,10 +12,10 @@ from config.broker import is_reachable
 from config.database import database_url
 from config.settings import Settings
 from ledger.census import DELIVERY_STATES, EFFECT_STATES, Census, take_census
+from ledger.commits import touch
 from ledger.errors import LedgerUnavailable
 from ledger.glance import Glance
 from ledger.store import Ledger
-from ledger.writer import touch
 
 PATIENCE_S = 2.0
 # For all questions of one scrape together.

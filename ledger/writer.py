@@ -1,91 +1,113 @@
-"""Group commit: one thread writes what concurrent requests hand in, so that they share the price of one fsync."""
+"""Whom requests hand their events to: it passes them to the process that writes them (`ledger.writing`).
+
+That process is started anew whenever it ends. Whoever waits for it then is told to come again: his event may be on disk
+or not, and nobody was told that it is.
+"""
 
 import asyncio
 import math
-import queue
-import threading
+import socket
+import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, cast
 
 import structlog
-from sqlalchemy import Connection
 
 from config.metrics import Metrics
-from ledger.append import Appended, Doorbells, Room, append
+from config.settings import CHECKOUT
+from ledger.commits import Item, Outcome
 from ledger.deadlines import Deadlines
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
-from ledger.store import Ledger, insert_or_ignore
-from ledger.tables import probes
-
-MAX_BATCH_EVENTS = 256
-MAX_BATCH_BYTES = 32 * 1024 * 1024
-# A batch is held up by its largest bodies; the bound keeps small events from waiting behind many of those.
+from ledger.wire import pack, unpack_outcomes
 
 MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 128 * 1024 * 1024
 # Events handed in and not yet on disk. More are refused: an answer in time is worth more than a long queue. The bytes
 # count here as well as in `receivers.body`, because a request that gave up waiting leaves its event behind.
 
-WRITE, END = "write", "end"
-# What the thread is called for.
-
-MAX_GATHER_S = 0.01
-# While each round of the event loop brings more, they wait for each other so long: on a fast disk a commit is over
-# before the next request is verified, and every one of them would pay for its own.
-
 HANGS_AFTER = 1.5
-# Times as long as a request may wait: a batch that is under way for longer hangs. Less would turn away who comes just
-# after somebody's lock is gone.
+# Times as long as a request may wait: a process that owes answers and has given none for longer hangs. Less would turn
+# away who comes just after somebody's lock is gone.
+
+KILLED_AFTER_S = 30.0
+# When it has owed answers and given none for so long, another one is tried: what it waits for may be itself. Whoever
+# handed something in has been sent away by then.
+
+LOOK_S = 1.0
+
+BEGINS_S = 10.0
+# How long `start` waits for it. It imports for half a second.
+
+PAUSES_S = (0.0, 0.2, 1.0, 5.0)
+SOON_S = 10.0
+# Before it is started again, by how often in succession it has ended so soon after its start.
+
+ENDED = "the process that writes has ended"
 
 log = structlog.get_logger()
 
-Outcome = Receipt | LedgerUnavailable
 Answer: TypeAlias = "asyncio.Future[Any]"
 
 
-class _Waiter(NamedTuple):
-    event: NewEvent | None  # None: only asks whether a commit is possible
-    size: int  # bytes
-    future: Answer
+class Hand(Protocol):
+    """The process at the other end of a line, or what stands for one."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def wait(self) -> int:
+        """Wait for its end and give its exit status."""
+
+
+Hire: TypeAlias = Callable[[socket.socket], Hand]
+# Starts somebody who serves this end of a line (`ledger.writing.serve`).
+
+
+def hire_process(environ: Mapping[str, str], line: socket.socket) -> Hand:
+    """Start the process that writes. Of all that is open here it inherits the line."""
+    words = [sys.executable, "-m", "ledger.writing", str(line.fileno())]
+    return subprocess.Popen(  # noqa: S603  # our own words
+        words, cwd=CHECKOUT, env=dict(environ), stdin=subprocess.DEVNULL, pass_fds=[line.fileno()]
+    )
 
 
 class Writer:
-    """The only writer of new events in its process, whose requests are all in one event loop."""
+    """The only way for new events from this process into the ledger. All of its requests are in one event loop."""
 
-    def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None], *, metrics: Metrics) -> None:
-        """Take what is needed.
-
-        Args:
-            ledger: where to write.
-            on_commit: told which deliveries to announce, after each commit, in the writer's thread.
-            metrics: where commits are counted.
-
-        """
-        self._ledger = ledger
-        self._on_commit = on_commit
+    def __init__(self, hire: Hire, *, metrics: Metrics, killed_after_s: float = KILLED_AFTER_S) -> None:
+        """Take what starts a process, and where it is counted how often one has ended."""
+        self._hire = hire
+        self._killed_after_s = killed_after_s
         self._metrics = metrics
-        self._room = Room()
-        self._waiting: deque[_Waiter] = deque()
-        self._waiting_bytes = 0
-        self._calls: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._called = False  # the thread was, or will be: until that batch is answered, what comes is the next one
+        self._line: _Line | None = None
         self._deadlines: Deadlines | None = None
-        self._writing_since = math.inf  # monotonic seconds
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self.committed_at = float("-inf")  # monotonic seconds of the last commit
+        self._keeping: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+    @property
+    def committed_at(self) -> float:
+        """Monotonic seconds of the last commit of the process that there is."""
+        return -math.inf if self._line is None else self._line.committed_at
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Write what was handed in, then end."""
-        self._calls.put(END)
-        self._thread.join(timeout_s)
+    async def start(self) -> None:
+        """Start a process and wait until it is ready; after BEGINS_S it is waited for by those who come."""
+        self._keeping = asyncio.create_task(self._keep())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGINS_S):
+                await self._begun.wait()
+
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Have it write what was handed in and ring for it, and wait for its end. Kill it if that takes longer."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.end(timeout_s)
 
     async def append(self, event: NewEvent, *, timeout_s: float) -> Receipt:
         """Make an event durable. When this returns, it is on disk.
@@ -96,7 +118,7 @@ class Writer:
 
         """
         try:
-            receipt: Receipt = await self._hand_in(event, len(event.body), timeout_s)
+            receipt: Receipt = await self._hand_in(event, timeout_s)
         except asyncio.CancelledError:  # uvicorn, at the end of its graceful shutdown: it would answer 500
             raise LedgerUnavailable("this process ends") from None
         return receipt
@@ -104,130 +126,150 @@ class Writer:
     async def probe(self, *, timeout_s: float) -> None:
         """Commit something of no importance, to see that it can be done. Raises LedgerUnavailable."""
         try:
-            await self._hand_in(None, 0, timeout_s)
+            await self._hand_in(None, timeout_s)
         except asyncio.CancelledError:
             raise LedgerUnavailable("this process ends") from None
 
-    def _hand_in(self, event: NewEvent | None, size: int, timeout_s: float) -> Answer:
+    def _hand_in(self, item: Item, timeout_s: float) -> Answer:
         """Give what will be answered: a receipt, or none for a probe, or LedgerUnavailable."""
-        loop = asyncio.get_running_loop()
-        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise LedgerUnavailable("too much is waiting to be written")
-        if time.monotonic() - self._writing_since > HANGS_AFTER * timeout_s:
+        line = self._line
+        if line is None:
+            raise LedgerUnavailable("the process that writes is not there")
+        if line.silent_s() > HANGS_AFTER * timeout_s:
             # Whoever joins that queue would wait as long for nothing, and hear what can be said at once.
             raise LedgerUnavailable("the ledger does not answer")
-        self._loop = loop
-        answer = loop.create_future()
-        self._waiting_bytes += size
-        self._waiting.append(_Waiter(event, size, answer))
-        self._call_soon(loop)
-        self._deadlines_of(loop, timeout_s).mind(answer)
+        answer = line.send(item)
+        deadlines = self._deadlines
+        if deadlines is None or deadlines.timeout_s != timeout_s:
+            # Those that were there till now go on: their loop knows them.
+            deadlines = self._deadlines = Deadlines(line.loop, timeout_s)
+        deadlines.mind(answer)
         return answer
 
-    def _deadlines_of(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> Deadlines:
-        deadlines = self._deadlines
-        if deadlines is None or deadlines.loop is not loop or deadlines.timeout_s != timeout_s:
-            # Those that were there till now go on: their loop knows them.
-            deadlines = self._deadlines = Deadlines(loop, timeout_s)
-        return deadlines
-
-    def _call_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Call the thread when the loop has gone round without bringing anything more.
-
-        Who comes alone is written at once. Of several, each would wake the thread and pay for a commit of its own. A
-        thread that is at work is not called: each call would make it fight the loop for the interpreter's lock.
-        """
-        if self._called:
-            return
-        self._called = True
-        loop.call_soon(self._call, loop, 0, loop.time() + MAX_GATHER_S)
-
-    def _call(self, loop: asyncio.AbstractEventLoop, seen: int, until: float) -> None:
-        if seen < len(self._waiting) < MAX_BATCH_EVENTS and loop.time() < until:
-            loop.call_soon(self._call, loop, len(self._waiting), until)
-            return
-        self._calls.put(WRITE)
-
-    def _run(self) -> None:
-        while self._calls.get() != END:
-            self._write(self._collect())
-        while batch := self._collect():
-            self._write(batch)
-
-    def _collect(self) -> list[_Waiter]:
-        batch: list[_Waiter] = []
-        size = 0
-        while self._waiting and len(batch) < MAX_BATCH_EVENTS and size < MAX_BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            size += batch[-1].size
-        return batch
-
-    def _write(self, batch: Sequence[_Waiter]) -> None:
-        self._writing_since = time.monotonic()
-        events = [waiter.event for waiter in batch if waiter.event is not None]
-        try:
-            outcomes = self._commit(events, probe=len(events) < len(batch))
-        except LedgerUnavailable as error:
-            log.warning("commit failed", error=str(error), events=len(events))
-            outcomes = [error] * len(events)
-            failed_probe: LedgerUnavailable | None = error
-        else:
-            failed_probe = None
-        remaining = iter(outcomes)
-        self._writing_since = math.inf
-        answers = [(waiter, failed_probe if waiter.event is None else next(remaining)) for waiter in batch]
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._settle, self._loop, answers)
-
-    def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Outcome]:
-        began = time.monotonic()
-        try:
-            appended = self._transact(events, probe=probe)
-        except LedgerUnavailable:
-            raise
-        except Exception as error:
-            # Not the database but one of the rows: find it, so that its neighbours get in. Nothing may end this
-            # thread: a process that cannot write and goes on listening is worse than a refused event.
-            if not events:  # a probe alone: there is no row to blame
-                raise LedgerUnavailable(type(error).__name__) from error
-            if len(events) == 1 and not probe:
-                log.exception("event cannot be written")
-                return [LedgerUnavailable(type(error).__name__)]
-            outcomes = [outcome for event in events for outcome in self._commit([event], probe=False)]
-            if probe:
-                self._commit([], probe=True)
-            return outcomes
-        self.committed_at = time.monotonic()
-        if events:
-            self._metrics.committed(events=len(events), seconds=self.committed_at - began)
-        if appended.doorbells:
-            self._on_commit(appended.doorbells)
-        return appended.receipts
-
-    def _transact(self, events: Sequence[NewEvent], *, probe: bool) -> Appended:
-        with self._ledger.write() as db:
-            appended = append(db, events, self._room) if events else Appended([], {})
-            if probe:
-                touch(db)
-        return appended
-
-    def _settle(self, loop: asyncio.AbstractEventLoop, answers: Sequence[tuple[_Waiter, Outcome | None]]) -> None:
-        """Wake the waiters of a batch, and have written what came meanwhile. In the event loop."""
-        for waiter, outcome in answers:
-            self._waiting_bytes -= waiter.size
-            if waiter.future.done():  # its request has stopped waiting
-                continue
-            if isinstance(outcome, LedgerUnavailable):
-                waiter.future.set_exception(outcome)
+    async def _keep(self) -> None:
+        """Have one process after the other, each as long as it lives."""
+        ended_soon = 0
+        while True:
+            began = time.monotonic()
+            try:
+                self._line = await _open(self._hire, self._begun)
+            except OSError as error:
+                log.critical("writer cannot be started", error=str(error))
             else:
-                waiter.future.set_result(outcome)
-        self._called = False
-        if self._waiting:
-            self._call_soon(loop)
+                await self._mind(self._line)
+            ended_soon = ended_soon + 1 if time.monotonic() - began < SOON_S else 0
+            await asyncio.sleep(PAUSES_S[min(ended_soon, len(PAUSES_S) - 1)])
+
+    async def _mind(self, line: "_Line") -> None:
+        while not await line.ends_within(LOOK_S):
+            if line.silent_s() > self._killed_after_s:
+                log.critical("writer killed", reason=f"it has not answered for {self._killed_after_s:g} s")
+                line.kill()
+        self._line = None
+        self._metrics.writer_ended()
+        log.critical("writer ended", exit_status=await line.exit_status(), left="it is started again")
 
 
-def touch(db: Connection) -> None:
-    """Write something of no importance."""
-    statement = insert_or_ignore(db, probes).values(id=1, at=0)
-    db.execute(statement)
-    db.execute(probes.update().values(at=time.time()))
+async def _open(hire: Hire, begun: asyncio.Event) -> "_Line":
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            hand = hire(theirs)
+        except BaseException:
+            ours.close()
+            raise
+    _, line = await loop.create_unix_connection(lambda: _Line(loop, hand, begun), sock=ours)
+    return line
+
+
+class _Line(asyncio.Protocol):
+    """A line to one process, as the event loop sees it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hand: Hand, begun: asyncio.Event) -> None:
+        self.loop = loop
+        self.committed_at = -math.inf  # monotonic seconds
+        self._hand = hand
+        self._silent_since = math.inf  # it owes an answer, and has given none since then (monotonic seconds)
+        self._waiting: deque[tuple[int, Answer]] = deque()  # each with its size in bytes
+        self._waiting_bytes = 0
+        self._received = bytearray()
+        self._begun = begun  # set when it says something: that it is there, at first
+        self._closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, item: Item) -> Answer:
+        """Hand something in. Give what will be answered. Raises LedgerUnavailable."""
+        if self._closed.is_set() or self._transport.is_closing():
+            raise LedgerUnavailable(ENDED)
+        size = 0 if item is None else len(item.body)
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise LedgerUnavailable("too much is waiting to be written")
+        try:
+            self._transport.writelines(pack(item))
+        except ValueError as error:
+            log.exception("event cannot be handed over")
+            raise LedgerUnavailable(type(error).__name__) from error
+        if not self._waiting:
+            self._silent_since = time.monotonic()
+        answer = self.loop.create_future()
+        self._waiting.append((size, answer))
+        self._waiting_bytes += size
+        return answer
+
+    def silent_s(self) -> float:
+        """Say for how many seconds it has owed answers and given none."""
+        return time.monotonic() - self._silent_since
+
+    def data_received(self, data: bytes) -> None:
+        """Wake those of whom there is news."""
+        self._begun.set()
+        self._received += data
+        for outcome in unpack_outcomes(self._received):
+            size, answer = self._waiting.popleft()
+            self._waiting_bytes -= size
+            if not isinstance(outcome, LedgerUnavailable):
+                self.committed_at = time.monotonic()
+            _settle(answer, outcome)
+        self._silent_since = time.monotonic() if self._waiting else math.inf
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Send away all who wait: nothing more is known of their events."""
+        self._closed.set()
+        for _, answer in self._waiting:
+            _settle(answer, LedgerUnavailable(ENDED))
+        self._waiting.clear()
+
+    async def ends_within(self, timeout_s: float) -> bool:
+        """Wait until it has ended, but not for longer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._closed.wait()
+        return self._closed.is_set()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._hand.kill()
+
+    async def exit_status(self) -> int:
+        """Wait until it is gone, which it is soon."""
+        return await asyncio.to_thread(self._hand.wait)
+
+    async def end(self, timeout_s: float) -> None:
+        """Tell it that nothing more comes, and wait for its end; after `timeout_s` it is killed."""
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+        if not await self.ends_within(timeout_s):
+            self.kill()
+        await self.exit_status()
+
+
+def _settle(answer: Answer, outcome: Outcome) -> None:
+    if answer.done():  # its request has stopped waiting
+        return
+    if isinstance(outcome, LedgerUnavailable):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

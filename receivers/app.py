@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
@@ -23,14 +24,12 @@ from config.rules import rules_of
 from config.settings import Settings, SourceSecrets, load_secrets, load_settings
 from config.traces import make_traces
 from handlers.router import load_router
-from ledger.announce import Announcer
-from ledger.checkpoints import Checkpointer
 from ledger.gauges import Gauges
 from ledger.large import LargeWriter
 from ledger.migrate import check_migrated
 from ledger.rejections import RejectionLog
 from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.writer import Writer, hire_process
 from receivers.answers import Answers, problem
 from receivers.apart import Apart
 from receivers.api.api import add_api
@@ -46,11 +45,13 @@ from receivers.providers import load_providers
 LAST_ANSWERS_S = 0.1
 # What uvicorn has cancelled at the end of its patience still gets its 503.
 
+WRITER_STOP_S = 2.5
 STOP_S = 1.0
-# For each thread. Nobody waits for it any more: what it holds was not answered with a 2xx.
+# For the process that writes, and for each thread. Nobody waits for them any more: what they hold was not answered with
+# a 2xx, or is rung for by the sweeper.
 
 PATIENCE_S = 5.0
-# For one statement. Its senders have been answered 503 by then; who comes next should not have to wait for it too.
+# For one statement, as where events are written (`ledger.writing`): nobody waits for longer.
 
 API_PATIENCE_S = 10.0
 # For one statement of the HTTP API. It has connections of its own.
@@ -85,7 +86,7 @@ def make_app(environ: Mapping[str, str]) -> FastAPI:
     providers = load_providers()
     secrets = load_secrets(environ, [provider.secret_variable for provider in providers])
     _require_a_source(providers, secrets)
-    return _assemble(settings, providers, secrets)
+    return _assemble(settings, providers, secrets, environ)
 
 
 def _require_a_source(providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> None:
@@ -94,7 +95,12 @@ def _require_a_source(providers: tuple[Provider, ...], secrets: Mapping[str, Sou
         raise InvalidSettings([f"no source has a secret: set one or more of {', '.join(variables)}"])
 
 
-def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> FastAPI:
+def _assemble(
+    settings: Settings,
+    providers: tuple[Provider, ...],
+    secrets: Mapping[str, SourceSecrets],
+    environ: Mapping[str, str],
+) -> FastAPI:
     engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
     ledger = Ledger(engine)
@@ -102,9 +108,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     broker = make_broker(settings)
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
-    announcer = Announcer(broker, metrics=metrics)
-    writer = Writer(ledger, on_commit=announcer.ring, metrics=metrics)
-    checkpointer = Checkpointer(ledger)
+    writer = Writer(partial(hire_process, environ), metrics=metrics)
     large, apart = LargeWriter(ledger, writer), Apart()
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)
@@ -112,9 +116,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Ending]]:
         ending.listen()
-        announcer.start()
-        writer.start()
-        checkpointer.start()
+        await writer.start()
         rejections.start()
         gc.freeze()  # all that was imported: to look through it again and again for garbage takes 5 % of a busy loop
         yield {"ending": ending}  # to each connection (receivers/protocol.py)
@@ -123,9 +125,7 @@ def _assemble(settings: Settings, providers: tuple[Provider, ...], secrets: Mapp
         # In the order of the way: nothing that was accepted is left on it.
         large.stop()
         apart.stop()
-        writer.stop(STOP_S)
-        checkpointer.stop(STOP_S)
-        announcer.stop(STOP_S)
+        await writer.stop(WRITER_STOP_S)
         rejections.stop(STOP_S)
         ledger.close()
         api_ledger.close()

@@ -3,6 +3,7 @@
 import time
 from http import HTTPStatus
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,6 +14,8 @@ from receivers.ending import Ending
 
 FRESH_S = 5.0
 PROBE_TIMEOUT_S = 2.0
+
+log = structlog.get_logger()
 
 
 class Health:
@@ -36,6 +39,7 @@ class Health:
         if time.monotonic() - self._writer.committed_at > FRESH_S:
             try:
                 await self._writer.probe(timeout_s=PROBE_TIMEOUT_S)
-            except LedgerUnavailable:
+            except LedgerUnavailable as error:
+                log.warning("not ready", reason=str(error))
                 return problem(HTTPStatus.SERVICE_UNAVAILABLE)
         return JSONResponse({"status": "ready"})

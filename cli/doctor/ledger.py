@@ -15,10 +15,10 @@ from cli.doctor.sqlite import check_files, check_sqlite
 from cli.doctor.work import check_work
 from config.database import database_url, make_engine
 from config.errors import InvalidSettings
+from ledger.commits import touch
 from ledger.errors import LedgerUnavailable
 from ledger.migrate import Migrations, migrations
 from ledger.store import Ledger
-from ledger.writer import touch
 
 LEDGER = "ledger"
 

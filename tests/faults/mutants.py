@@ -43,9 +43,8 @@ MUTANTS: Sequence[Mutant] = (
         changes=(
             Change(
                 "ledger/writer.py",
-                "            receipt: Receipt = await self._hand_in(event, len(event.body), timeout_s)\n",
-                "            self._hand_in(event, len(event.body), timeout_s)\n"
-                "            receipt = Receipt(0, duplicate=False)\n",
+                "            receipt: Receipt = await self._hand_in(event, timeout_s)\n",
+                "            self._hand_in(event, timeout_s)\n            receipt = Receipt(0, duplicate=False)\n",
             ),
             Change("receivers/answers.py", '"event":%d', '"was":%d'),
         ),

@@ -3,13 +3,12 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
 
-from config.metrics import uncounted
 from ledger import claims
 from ledger.audit import By
 from ledger.errors import LedgerUnavailable
@@ -23,6 +22,7 @@ from ledger.views import get_body, get_event
 from ledger.writer import Writer
 from tests.cli.dev.waiting import wait_until
 from tests.engines import ON_SQLITE
+from tests.ledger.hands import writing
 from tests.ledger.making import new_event
 
 pytestmark = pytest.mark.anyio
@@ -31,11 +31,9 @@ TIMEOUT_S = 10.0
 
 
 @pytest.fixture
-def writer(ledger: Ledger) -> Iterator[Writer]:
-    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
-    writer.start()
-    yield writer
-    writer.stop()
+async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
+    async with writing(ledger) as writer:
+        yield writer
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import URL, func, insert, select, update
 
 from config.database import make_engine
-from config.metrics import uncounted
 from ledger import claims, line, overdue
 from ledger.again import retry_deliveries
 from ledger.event import Receipt
@@ -21,6 +20,7 @@ from ledger.store import Ledger
 from ledger.tables import deliveries, events
 from ledger.writer import Writer
 from tests.engines import ON_POSTGRESQL
+from tests.ledger.hands import make_writer
 from tests.ledger.making import delivery, new_event, plan_effect, settings_for, states, store
 
 ROUNDS = 15
@@ -39,9 +39,9 @@ def another(ledger_url: URL, ledger: Ledger) -> Iterator[Ledger]:  # noqa: ARG00
 async def test_two_web_processes_that_get_the_same_events_in_any_order_answer_all_and_store_each_once(
     ledger: Ledger, another: Ledger
 ) -> None:
-    writers = [Writer(each, on_commit=lambda _: None, metrics=uncounted()) for each in (ledger, another)]
+    writers = [make_writer(each) for each in (ledger, another)]
     for writer in writers:
-        writer.start()
+        await writer.start()
     for round_ in range(ROUNDS):
         keys = [f"evt_{round_}_{number}" for number in range(KEYS)]
         by_key = await asyncio.gather(*(_append_shuffled(writer, keys) for writer in writers))
@@ -50,7 +50,7 @@ async def test_two_web_processes_that_get_the_same_events_in_any_order_answer_al
             assert first.event_id == second.event_id
             assert [first.duplicate, second.duplicate].count(False) == 1
     for writer in writers:
-        writer.stop()
+        await writer.stop()
     with ledger.read() as db:
         assert db.execute(select(func.count()).select_from(events)).scalar() == ROUNDS * KEYS
         assert db.execute(select(func.count()).select_from(deliveries)).scalar() == ROUNDS * KEYS

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -11,12 +12,16 @@ from sqlalchemy import URL, event, func, select, text
 
 from config.metrics import uncounted
 from ledger.append import Doorbells
+from ledger.commits import Commits
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
-from ledger.writer import MAX_BATCH_EVENTS, MAX_WAITING, Writer
+from ledger.writer import MAX_WAITING, Writer
+from ledger.writing import MAX_BATCH_EVENTS
+from tests.cli.dev.waiting import wait_until
 from tests.engines import ON_POSTGRESQL, SQLITE
+from tests.ledger.hands import Hand, make_writer, writing
 from tests.ledger.making import new_event
 
 pytestmark = pytest.mark.anyio
@@ -28,11 +33,9 @@ def rung() -> list[Doorbells]:
 
 
 @pytest.fixture
-def writer(ledger: Ledger, rung: list[Doorbells]) -> Iterator[Writer]:
-    writer = Writer(ledger, on_commit=rung.append, metrics=uncounted())
-    writer.start()
-    yield writer
-    writer.stop()
+async def writer(ledger: Ledger, rung: list[Doorbells]) -> AsyncIterator[Writer]:
+    async with writing(ledger, rung.append) as writer:
+        yield writer
 
 
 def count_events(ledger: Ledger) -> int:
@@ -108,27 +111,22 @@ async def test_any_bytes_can_be_in_a_body_whoever_shares_its_batch(ledger: Ledge
         assert {event_id: bytes(body) for event_id, body in db.execute(select(events.c.id, events.c.body))} == by_id
 
 
-async def test_a_full_batch_is_as_many_statements_as_one_event(ledger: Ledger) -> None:
+def test_a_full_batch_is_as_many_statements_as_one_event(ledger: Ledger) -> None:
     words = ["SELECT", "INSERT", "INSERT"]  # how many may be announced; events; deliveries
-    assert await _statements_for(ledger, 1) == await _statements_for(ledger, MAX_BATCH_EVENTS) == words
+    assert _statements_for(ledger, 1) == _statements_for(ledger, MAX_BATCH_EVENTS) == words
 
 
-async def _statements_for(ledger: Ledger, count: int) -> list[str]:
+def _statements_for(ledger: Ledger, count: int) -> list[str]:
     """Write so many events as one batch. Give the first word of each statement."""
     words: list[str] = []
-    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
-    tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=20)) for _ in range(count)]
-    await asyncio.sleep(0)
     engine = ledger._engine  # noqa: SLF001  # to listen at it
 
     def listen(connection: Any, *_: object) -> None:
         _tell(connection, lambda statement: words.append(statement.split(maxsplit=1)[0]))
 
     event.listen(engine, "checkout", listen)
-    writer.start()
-    await asyncio.gather(*tasks)
+    Commits(ledger, lambda _: None, metrics=uncounted()).write([new_event() for _ in range(count)])
     event.remove(engine, "checkout", listen)
-    writer.stop()
     with ledger.read() as db:
         _tell(db.connection.driver_connection, None)
     return [word for word in words if word not in {"BEGIN", "COMMIT", ";"}]
@@ -184,23 +182,24 @@ async def test_a_sender_that_hangs_up_cancels_nothing(ledger: Ledger, writer: Wr
 
 
 async def test_a_full_queue_refuses_at_once(ledger: Ledger) -> None:
-    # Not started: nothing is ever taken from the queue.
-    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
+    writer = make_writer(ledger, may=(may := threading.Event()))
+    starting = asyncio.create_task(writer.start())
+    await asyncio.sleep(0.1)
     tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=60)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(LedgerUnavailable, match="too much"):
         await writer.append(new_event(), timeout_s=60)
-    writer.start()
-    await asyncio.gather(*tasks)
-    writer.stop()
+    may.set()
+    await asyncio.gather(starting, *tasks)
+    await writer.stop()
 
 
 async def test_stopping_writes_what_was_handed_in(ledger: Ledger) -> None:
-    writer = Writer(ledger, on_commit=lambda _: None, metrics=uncounted())
+    writer = make_writer(ledger)
+    await writer.start()
     tasks = [asyncio.create_task(writer.append(new_event(), timeout_s=5)) for _ in range(600)]
     await asyncio.sleep(0)
-    writer.start()
-    await asyncio.to_thread(writer.stop)
+    await writer.stop()
     await asyncio.gather(*tasks)
     assert count_events(ledger) == 600
 
@@ -238,3 +237,36 @@ async def test_an_event_and_its_deliveries_are_one_transaction(ledger: Ledger, w
     with ledger.read() as db:
         assert db.execute(select(func.count()).select_from(deliveries)).scalar() == 0
     assert count_events(ledger) == 0
+
+
+async def test_when_the_process_ends_who_waits_is_told_to_come_again_and_another_one_writes(
+    ledger: Ledger, lock: Lock
+) -> None:
+    hands: list[Hand] = []
+    writer = make_writer(ledger, hands=hands)
+    await writer.start()
+    waiting = asyncio.create_task(writer.append(new_event(key="evt_again"), timeout_s=5))
+    await asyncio.sleep(0.05)
+    hands[0].kill()
+    with pytest.raises(LedgerUnavailable, match="has ended"):
+        await waiting
+    lock.rollback()
+    await asyncio.to_thread(wait_until, lambda: len(hands) == 2)
+    receipt = await writer.append(new_event(key="evt_again"), timeout_s=5)
+    assert receipt.event_id == 1  # a duplicate if it had been written, and its first time if not
+    assert count_events(ledger) == 1
+    await writer.stop()
+
+
+async def test_a_process_that_does_not_answer_for_long_is_killed_and_another_one_writes(
+    ledger: Ledger, lock: Lock
+) -> None:
+    hands: list[Hand] = []
+    writer = make_writer(ledger, hands=hands, killed_after_s=0.5)
+    await writer.start()
+    with pytest.raises(LedgerUnavailable, match="has ended"):
+        await writer.append(new_event(), timeout_s=5)
+    lock.rollback()
+    await asyncio.to_thread(wait_until, lambda: len(hands) == 2)
+    assert not (await writer.append(new_event(), timeout_s=5)).duplicate
+    await writer.stop()

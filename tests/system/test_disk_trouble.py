@@ -7,6 +7,7 @@ from statistics import median
 
 import pytest
 
+from tests.cli.dev.waiting import descendants
 from tests.system.parcel import make_dispute, make_payment
 from tests.system.sender import Answer, Sender
 from tests.system.service import Service
@@ -19,8 +20,9 @@ SLACK_PATIENCE_S = 3.0
 
 
 def grow_no_file_beyond(pid: int, limit_bytes: int) -> None:
-    """Let a running process write no file beyond a size: its writes fail, as on a full disk. Linux only."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit_bytes, resource.RLIM_INFINITY))
+    """Let a process and its children write no file beyond a size: it fails, as on a full disk. Linux only."""
+    for each in (pid, *descendants(pid)):
+        resource.prlimit(each, resource.RLIMIT_FSIZE, (limit_bytes, resource.RLIM_INFINITY))
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can limit a process that runs already")

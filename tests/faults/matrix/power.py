@@ -19,12 +19,12 @@ EVENTS = 20
     takes_s=8,
 )
 def sync_before_answer(stage: Stage) -> None:
-    """Watch the system calls of the web process and of PostgreSQL, and lay them on one line of time.
+    """Watch the system calls of web processes, their writers and PostgreSQL, and lay them on one line of time.
 
     Nothing is sent twice: what is on disk already is answered as a duplicate without another sync.
     """
     house = stage.house
-    pids = [house[name].pid for name in WEBS]
+    pids = [pid for name in WEBS for pid in (house[name].pid, *descendants(house[name].pid))]
     if house.postgresql is not None:
         pids += [house.postgresql.pid, *descendants(house.postgresql.pid)]
     with trace.watching(pids, house.place / "strace") as calls:

@@ -3,6 +3,7 @@
 import time
 from random import Random
 
+from tests.cli.dev.waiting import descendants
 from tests.faults.fault import Matrix, Stage
 from tests.faults.house import WEBS
 from tests.faults.needs import Needs
@@ -43,6 +44,24 @@ def _hit_a_crowd(stage: Stage) -> None:
     """Wait for an instant at which many requests are on their way; in between there need not be so many."""
     stage.sending.burst(CROWD)
     stage.instant(0.0, 0.4)
+
+
+@matrix.fault(
+    "writer-killed",
+    "The process that writes for a web process is killed, then stopped: 503 to who waited; it is started again.",
+    answers=("503", "timeout"),
+    stories_per_s=6,
+    takes_s=70,
+)
+def writer_killed(stage: Stage) -> None:
+    for _ in range(3):
+        _hit_a_crowd(stage)
+        stage.control.kill_children(stage.draw.choice(WEBS))
+        stage.sending.wait_for(10)
+    (writer,) = descendants(stage.house[WEBS[0]].pid)
+    stage.control.freeze(writer)
+    stage.house.wait_for(lambda: writer not in descendants(stage.house[WEBS[0]].pid))
+    stage.house.wait_until_ready(WEBS[0])
 
 
 @matrix.fault(
