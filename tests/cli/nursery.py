@@ -3,11 +3,11 @@
 Half a second of processor time is what the interpreter and the imports take for `hookline`, and more than a second for
 the web process. What is forked is a process of its own, with the arguments, the environment, the directory and the
 streams of whoever asks, or of a small program that stands for it: that one passes signals on, and ends as it ends.
-Tests of the whole system start the programs as people do.
+Tests of how the programs start, and some of the whole system, start them as people do.
 
     python nursery.py serve SOCKET              the nursery: listens there
     python nursery.py run SOCKET hookline …     `hookline …`
-    python nursery.py run SOCKET uvicorn …      `uvicorn …`, the web process
+    python nursery.py run SOCKET uvicorn …      `uvicorn …`, the web process; and so the lines of the Procfile
 """
 
 import atexit
@@ -29,7 +29,7 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 Asked = tuple[list[str], str, dict[str, str]]
 # What is to run: its words, its directory and its environment.
 
-PACKAGES = ("cli", "handlers", "ledger", "receivers")
+PACKAGES = ("cli", "config", "handlers", "ledger", "receivers", "workers")
 
 NEEDED = (
     "alembic.command babel.dates httpx markdown_it psycopg rich.console rich.markdown rich.table slack_sdk "
@@ -57,7 +57,6 @@ def serve(path: str) -> None:
             if os.fork() == 0:
                 break
             connection.close()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _attend(connection)
 
 
@@ -77,34 +76,54 @@ def _attend(connection: socket.socket) -> None:
     _, streams, _, _ = socket.recv_fds(connection, 1, len(STREAMS))
     with connection.makefile("rb") as sent:
         asked: Asked = marshal.load(sent)  # noqa: S302  # from `order` below
-    has_ended, lives = os.pipe()
+    ends, its_end = socket.socketpair()
+    its_end.settimeout(0)  # as the interpreter wants it of what it writes signals to
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(its_end.fileno())  # not a pipe's end that the command holds: what it forks would hold it, too
     pid = os.fork()
     if pid == 0:
-        os.close(has_ended)
+        signal.set_wakeup_fd(-1)
+        for each in (ends, its_end, connection):
+            each.close()
         _become(asked, streams)
         return
-    for descriptor in (lives, *streams):
+    for descriptor in streams:
         os.close(descriptor)
     connection.sendall(b"%d\n" % pid)
-    ready, _, _ = select.select([connection.fileno(), has_ended], [], [])
-    if has_ended not in ready:
+    ready, _, _ = select.select([connection, ends], [], [])
+    if ends not in ready:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    if has_ended in ready:
+    if ends in ready:
         connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
 def _become(asked: Asked, streams: Sequence[int]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
     for stream, number in zip(streams, STREAMS, strict=True):
         os.dup2(stream, number)
         os.close(stream)
     words, directory, environ = asked
     os.chdir(directory)
+    if os.path.exists("Procfile"):  # noqa: PTH110  # no pathlib
+        _take_the_checkout(directory)
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = words
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    at_once = 1 if "PYTHONUNBUFFERED" in environ else -1
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=at_once), os.fdopen(2, "w", buffering=1)
+
+
+def _take_the_checkout(directory: str) -> None:
+    """Import what is ours from there: a copy has handlers and migrations of its own."""
+    from config.settings import CHECKOUT  # noqa: PLC0415  # see above
+
+    if not CHECKOUT.samefile(directory):
+        for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        sys.path.insert(0, directory)
 
 
 def order(connection: socket.socket, path: str | os.PathLike[str], asked: Asked, streams: Sequence[int]) -> None:
@@ -142,11 +161,18 @@ def main() -> None:
             os.kill(os.getpid(), -status)
         sys.exit(status)
     serve(path)
-    from uvicorn.main import main as uvicorn  # noqa: PLC0415  # see above
+    from dramatiq.cli import main as dramatiq  # noqa: PLC0415  # see above
+    from uvicorn.main import main as uvicorn  # noqa: PLC0415  # ditto
 
     from cli.main import main as hookline  # noqa: PLC0415  # ditto
+    from workers.sweep import main as sweep  # noqa: PLC0415  # ditto
 
-    programs: dict[str, Callable[[], object]] = {"hookline": hookline, "uvicorn": uvicorn}
+    programs: dict[str, Callable[[], object]] = {
+        "hookline": hookline,
+        "uvicorn": uvicorn,
+        "dramatiq": lambda: sys.exit(dramatiq()),  # type: ignore[no-untyped-call]  # it has no types
+        "python": sweep,  # the only module that is started so
+    }
     try:
         programs[sys.argv[0]]()
     except SystemExit as ended:

@@ -135,13 +135,13 @@ def test_a_replay_that_is_struck_down_goes_on_where_it_was_and_runs_nothing_twic
     store(ledger, *(new_event(key=f"evt_{each:03}") for each in range(60)))
     with ledger.write() as db:
         db.execute(update(deliveries).values(state="dead"))
-    words = ("--type", "charge.*", "--state", "dead", "--rate", "40/s", "--yes")
+    words = ("--type", "charge.*", "--state", "dead", "--rate", "20/s", "--yes")
     with shell.start("replay", *words) as process:
-        wait_until(lambda: cursor(ledger) >= 20)
+        wait_until(lambda: cursor(ledger) >= 10)
         process.send_signal(number)
         _, said = process.communicate()
     stopped = cursor(ledger)
-    assert 20 <= stopped < 60
+    assert 10 <= stopped < 60
     assert process.returncode == (1 if number == signal.SIGINT else -number)
     assert ("go on with `hookline replay --resume 1`" in said) is (number == signal.SIGINT)
     started = [each for each, state in enumerate(states(ledger), start=1) if state == "pending"]

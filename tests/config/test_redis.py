@@ -191,7 +191,7 @@ def test_a_command_that_fails_is_not_sent_again(url: str) -> None:
 def test_a_message_wakes_its_consumer_at_once_and_waiting_takes_nothing_from_the_queue(server: RedisServer) -> None:
     broker = broker_at(server.url)
     broker.declare_queue("payments")
-    consumers = [broker.consume("payments", timeout=500) for _ in range(2)]
+    consumers = [broker.consume("payments", timeout=1_000) for _ in range(2)]
     assert [next(each) for each in consumers] == [None, None]
     bell = threading.Timer(0.1, rings, [broker])
     bell.start()
@@ -201,7 +201,7 @@ def test_a_message_wakes_its_consumer_at_once_and_waiting_takes_nothing_from_the
     woken_after_s = time.monotonic() - began
     bell.join()
 
-    assert woken_after_s < 0.45
+    assert woken_after_s < 0.9
     message = next(consumers[1])
     assert message.args == ([1],)
     consumers[1].ack(message)

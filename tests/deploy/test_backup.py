@@ -27,8 +27,10 @@ def redis() -> Iterator[RedisServer]:
     server.close()
 
 
-def test_a_sqlite_ledger_is_backed_up_under_load_and_restored(redis: RedisServer, tmp_path: Path) -> None:
-    service = Service(tmp_path, environ={"REDIS_URL": redis.url})
+def test_a_sqlite_ledger_is_backed_up_under_load_and_restored(
+    redis: RedisServer, tmp_path: Path, nursery: Path
+) -> None:
+    service = Service(tmp_path, environ={"REDIS_URL": redis.url}, nursery=nursery)
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     ledger, copy = service.ledger.path, tmp_path / "ledger-copy.db"
     sent: dict[str, Parcel] = {}
@@ -77,11 +79,11 @@ def test_a_backup_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_postgresql_ledger_is_backed_up_under_load_and_restored(
-    redis: RedisServer, postgresql: PostgresServer, tmp_path: Path
+    redis: RedisServer, postgresql: PostgresServer, tmp_path: Path, nursery: Path
 ) -> None:
     url, copy = postgresql.create_database("hookline"), tmp_path / "ledger.dump"
     environ = {"REDIS_URL": redis.url}
-    service = Service(tmp_path, environ={**environ, "DATABASE_URL": url})
+    service = Service(tmp_path, environ={**environ, "DATABASE_URL": url}, nursery=nursery)
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     try:
         service.start("web")
@@ -95,7 +97,7 @@ def test_a_postgresql_ledger_is_backed_up_under_load_and_restored(
     restored = postgresql.create_database("hookline-restored")
     run(find_programs() / "pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored}", copy)
 
-    service = Service(tmp_path, environ={**environ, "DATABASE_URL": restored})
+    service = Service(tmp_path, environ={**environ, "DATABASE_URL": restored}, nursery=nursery)
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     try:
         service.start(*NEEDED)

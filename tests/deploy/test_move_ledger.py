@@ -43,8 +43,10 @@ def counts(url: str) -> dict[str, int]:
         return {name: db.execute(f"SELECT count(*) FROM {name}".encode()).fetchall()[0][0] for name in TABLES}
 
 
-def test_a_ledger_is_moved_with_all_that_it_remembers(redis: RedisServer, url: str, tmp_path: Path) -> None:
-    service = Service(tmp_path, environ={"REDIS_URL": redis.url})
+def test_a_ledger_is_moved_with_all_that_it_remembers(
+    redis: RedisServer, url: str, tmp_path: Path, nursery: Path
+) -> None:
+    service = Service(tmp_path, environ={"REDIS_URL": redis.url}, nursery=nursery)
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     known, waiting = make_dispute(), make_dispute()
     try:
@@ -58,7 +60,7 @@ def test_a_ledger_is_moved_with_all_that_it_remembers(redis: RedisServer, url: s
     finally:
         service.close()
 
-    service = Service(tmp_path, environ={"REDIS_URL": redis.url, "DATABASE_URL": url})
+    service = Service(tmp_path, environ={"REDIS_URL": redis.url, "DATABASE_URL": url}, nursery=nursery)
     sender = Sender(service.url, tmp_path / "sender.jsonl")
     try:
         service.prepare()

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import URL
 
 from cli.dev.procfile import read_procfile
 from cli.signing import sign_stripe
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import wait_until
-from tests.ledger.making import migrate
+from tests.ledger.making import lay_out
 from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.system.balancer import Balancer
@@ -50,10 +49,11 @@ class Signed(Parcel):
 class Web:
     """One of two web processes, with the secrets that its environment says."""
 
-    def __init__(self, place: Path, name: str) -> None:
+    def __init__(self, place: Path, name: str, nursery: Path) -> None:
         self.port = unused_port()
         self._place = place
         self._name = name
+        self._nursery = nursery
         self._process: Process | None = None
 
     def restart(self, secrets: str) -> None:
@@ -66,7 +66,9 @@ class Web:
         own = {"HOOKLINE_DATA_DIR": str(self._place), "PORT": str(self.port)}
         environ = clean_environ() | own | dict.fromkeys(VARIABLES.values(), secrets)
         command, log = read_procfile(CHECKOUT / "Procfile")["web"], self._place / f"{self._name}.log"
-        self._process = Process(self._name, command, directory=CHECKOUT, environ=environ, log=log)
+        self._process = Process(
+            self._name, command, directory=CHECKOUT, environ=environ, log=log, nursery=self._nursery
+        )
         self._process.start()
 
     def wait_until_ready(self) -> None:
@@ -84,10 +86,10 @@ class Web:
 
 
 @pytest.fixture
-def webs(tmp_path: Path) -> Iterator[list[Web]]:
+def webs(tmp_path: Path, nursery: Path) -> Iterator[list[Web]]:
     """Two web processes that know the old secrets."""
-    migrate(URL.create("sqlite", database=str(tmp_path / "ledger.db")))
-    webs = [Web(tmp_path, name) for name in ("web", "web.2")]
+    lay_out(tmp_path / "ledger.db")
+    webs = [Web(tmp_path, name, nursery) for name in ("web", "web.2")]
     try:
         for web in webs:
             web.start(OLD)

@@ -92,7 +92,7 @@ def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broke
     started = time.monotonic()
     for each in range(5_000):
         announcer.ring({"payments": [each]})
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # one that waited for it would take hours
     assert not is_reachable(broker)
     os.kill(valkey._process.pid, signal.SIGCONT)  # noqa: SLF001
     announcer.stop()

@@ -130,7 +130,7 @@ async def test_a_large_body_that_cannot_be_written_in_time_leaves_no_event(ledge
 @ON_SQLITE
 def test_a_large_body_that_takes_too_long_leaves_nothing_behind(ledger: Ledger) -> None:
     with pytest.raises(LedgerUnavailable, match="too long"):
-        write_body(ledger, body_of(400 * PIECE_BYTES), until=time.monotonic() + 0.01)
+        write_body(ledger, bytes(400 * PIECE_BYTES), until=time.monotonic() + 0.01)
     assert left(ledger) == (0, 0)
 
 

@@ -26,17 +26,21 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[House]:
     """One house for the tests of a file."""
-    yield from run_house(tmp_path_factory.mktemp("house"))
+    yield from run_house(tmp_path_factory.mktemp("house"), nursery=nursery)
 
 
 def run_house(
-    place: Path, environ: Mapping[str, str] = MappingProxyType({}), *, checkout: Path = CHECKOUT
+    place: Path,
+    environ: Mapping[str, str] = MappingProxyType({}),
+    *,
+    checkout: Path = CHECKOUT,
+    nursery: Path | None = None,
 ) -> Iterator[House]:
     """Start everything with these variables, for a fixture; end it afterwards."""
     slack = SlackStandIn()
-    service = Service(place, checkout=checkout, environ={**slack.environ, **environ})
+    service = Service(place, checkout=checkout, environ={**slack.environ, **environ}, nursery=nursery)
     try:
         slack.start()
         service.start()
@@ -58,13 +62,14 @@ def slack() -> Iterator[SlackStandIn]:
 
 
 @pytest.fixture
-def service_with(tmp_path: Path, slack: SlackStandIn) -> Iterator[MakeService]:
+def service_with(tmp_path: Path, slack: SlackStandIn, nursery: Path) -> Iterator[MakeService]:
     """Make a service that has more handlers, or another environment; nothing of it is started yet."""
     with ExitStack() as stack:
 
         def make(*, handlers: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Service:
             checkout = copy_checkout(tmp_path, handlers) if handlers else CHECKOUT
-            service = Service(tmp_path, checkout=checkout, environ={**slack.environ, **(environ or {})})
+            environ = {**slack.environ, **(environ or {})}
+            service = Service(tmp_path, checkout=checkout, environ=environ, nursery=nursery)
             stack.callback(service.close)
             return service
 

@@ -15,7 +15,7 @@ class LedgerFile:
     """The SQLite file, or the PostgreSQL database, opened anew for each question. Parameters are `?` for both."""
 
     def __init__(self, place: Path | URL) -> None:
-        url = place if isinstance(place, URL) else URL.create("sqlite", database=str(place))
+        self.url = url = place if isinstance(place, URL) else URL.create("sqlite", database=str(place))
         self.path = Path(url.database or "")
         self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._mark = "?" if url.get_backend_name() == "sqlite" else "%s"

@@ -16,10 +16,12 @@ import httpx
 
 from cli.dev.procfile import read_procfile
 from cli.dev.valkey import accepts, prepare_valkey
-from config.database import database_url, make_engine
+from config.database import database_url
 from config.settings import CHECKOUT, load_settings
-from ledger.migrate import upgrade
 from tests.cli.dev.waiting import groups_below, members, wait_until
+from tests.cli.shell import standing_for
+from tests.engines import SQLITE
+from tests.ledger.making import lay_out, migrate
 from tests.servers.http import get
 from tests.servers.ports import unused_port
 from tests.system.ledger_file import LedgerFile
@@ -49,9 +51,12 @@ class Service:
         checkout: Path = CHECKOUT,
         environ: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] = SECRETS,
+        nursery: Path | None = None,
     ) -> None:
+        """Say how it is to run; with a nursery, its processes are forked there."""
         self.place = place
         self.checkout = checkout
+        self._nursery = nursery
         self.port = unused_port()
         self.environ = clean_environ() | {
             **secrets,
@@ -72,9 +77,10 @@ class Service:
     def prepare(self) -> None:
         """Make the data directory, the ledger and its tables: what the Procfile's release command does."""
         self.settings.hookline_data_dir.mkdir(parents=True, exist_ok=True)
-        engine = make_engine(self.settings)
-        upgrade(engine)
-        engine.dispose()
+        if self.ledger.url.get_backend_name() != SQLITE:
+            migrate(self.ledger.url)
+        elif not self.ledger.path.exists():
+            lay_out(self.ledger.path)
         password = redis_password(self.settings.resolved_redis_url)
         asks = f" --requirepass {shlex.quote(password)}" if password else ""
         self._commands[VALKEY] = prepare_valkey(self.settings) + asks
@@ -102,8 +108,9 @@ class Service:
 
     def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the `hookline` command in another shell, as a person would."""
+        command = [sys.executable, "-m", "cli"] if self._nursery is None else [*standing_for(self._nursery), "hookline"]
         return subprocess.run(
-            [sys.executable, "-m", "cli", *words],
+            [*command, *words],
             cwd=self.checkout,
             env=self.environ,
             capture_output=True,
@@ -167,6 +174,7 @@ class Service:
                 directory=self.checkout,
                 environ=self.environ | port,
                 log=self.place / f"{name}.log",
+                nursery=self._nursery if kind in OURS else None,
             )
         return self._processes[name]
 

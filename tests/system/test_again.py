@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,10 +34,10 @@ def payout(event, ctx):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[House]:
     """A house with a handler that gives up."""
     place = tmp_path_factory.mktemp("again")
-    yield from run_house(place, checkout=copy_checkout(place, {"paid": GIVES_UP}))
+    yield from run_house(place, checkout=copy_checkout(place, {"paid": GIVES_UP}), nursery=nursery)
 
 
 def test_a_replay_runs_the_handlers_again_and_posts_nothing_twice(house: House) -> None:

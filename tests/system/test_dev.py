@@ -20,6 +20,7 @@ from cli.dev.secrets import read_dev_secrets
 from cli.dev.valkey import valkey_command, wait_for_socket
 from config.settings import CHECKOUT
 from tests.cli.dev.waiting import descendants, groups_below, members, processes, wait_until
+from tests.servers.ports import unused_port
 from tests.system.ledger_file import LedgerFile
 
 START_S = 40.0
@@ -131,11 +132,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 def clean_environ() -> dict[str, str]:
     """Give an environment with nothing in it that Hookline reads."""
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def command_of(pid: int) -> str:

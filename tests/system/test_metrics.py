@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -42,11 +43,11 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[Place]:
     directory, port = tmp_path_factory.mktemp("metrics"), unused_port()
     slack = SlackStandIn()
     two_workers = {"WORKER_PROCESSES": "2", "HOOKLINE_METRICS_PORT": str(port)}
-    service = Service(directory, environ={**slack.environ, **two_workers})
+    service = Service(directory, environ={**slack.environ, **two_workers}, nursery=nursery)
     try:
         slack.start()
         service.start()

@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 import psycopg
@@ -36,10 +37,10 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def house(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[House]:
     """A service with its ledger there, for all tests of this file: they know their own events."""
     place = tmp_path_factory.mktemp("postgresql")
-    yield from run_house(place, {"DATABASE_URL": server.create_database("hookline")})
+    yield from run_house(place, {"DATABASE_URL": server.create_database("hookline")}, nursery=nursery)
 
 
 @pytest.fixture

@@ -50,21 +50,20 @@ def make_payout() -> Parcel:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[Service]:
+def old(tmp_path: Path, nursery: Path) -> Iterator[Service]:
     """Version N, with a handler that the next one has no more."""
     checkout = copy_checkout(tmp_path / "old", {"leaving": HANDLER.format(name="leaving")})
-    with closing(Service(tmp_path, checkout=checkout)) as service:
+    with closing(Service(tmp_path, checkout=checkout, nursery=nursery)) as service:
         yield service
 
 
 @pytest.fixture
-def new(tmp_path: Path, old: Service) -> Iterator[Service]:
+def new(tmp_path: Path, old: Service, nursery: Path) -> Iterator[Service]:
     """Version N+1 on the same ledger and broker, with a handler and a migration of its own."""
     handlers, migrations = {"arriving": HANDLER.format(name="arriving")}, {"next": EXPAND}
     checkout = copy_checkout(tmp_path / "new", handlers, migrations)
-    with closing(
-        Service(tmp_path, checkout=checkout, environ={"REDIS_URL": old.settings.resolved_redis_url})
-    ) as service:
+    environ = {"REDIS_URL": old.settings.resolved_redis_url}
+    with closing(Service(tmp_path, checkout=checkout, environ=environ, nursery=nursery)) as service:
         yield service
 
 

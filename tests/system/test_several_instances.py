@@ -36,10 +36,11 @@ class Twins:
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+def twins(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[Twins]:
     """Start them once: that takes longer than the tests."""
     slack = SlackStandIn()
-    with closing(Service(tmp_path_factory.mktemp("twins"), environ=slack.environ)) as service:
+    place = tmp_path_factory.mktemp("twins")
+    with closing(Service(place, environ=slack.environ, nursery=nursery)) as service:
         slack.start()
         service.start("valkey", *EVERYTHING_TWICE)
         yield Twins(service, slack)

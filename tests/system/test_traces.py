@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -27,11 +28,12 @@ class Traced:
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+def traced(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[Traced]:
     """One for all tests of this file; the last of them breaks it."""
     place, collector = tmp_path_factory.mktemp("traced"), Collector()
     collector.start()
-    service = Service(place, environ={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"})
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    service = Service(place, environ=environ, nursery=nursery)
     try:
         service.start()
         yield Traced(service, collector, Sender(service.url, place / "sender.jsonl"))

@@ -52,7 +52,7 @@ def test_a_handler_that_waits_for_the_database_is_stopped_and_so_is_its_statemen
 @pytest.fixture
 def hurried(ledger_url: URL, bench: Bench) -> Iterator[Bench]:
     """A worker whose statements may take a moment only."""
-    hurried = Bench(Ledger(make_engine(settings_for(ledger_url), patience_s=0.2)), bench.watch)
+    hurried = Bench(Ledger(make_engine(settings_for(ledger_url), patience_s=1.0)), bench.watch)
     yield hurried
     hurried.ledger.close()
 

@@ -14,6 +14,7 @@ from cli.dev.errors import AlreadyRunning, DataDirectoryUnusable, PortUnusable
 from cli.dev.preflight import check_broker, check_database, check_port, lock_data_directory, make_data_directory
 from config.errors import BrokerUnreachable, DatabaseUnreachable, InvalidSettings
 from config.settings import load_settings
+from tests.servers.ports import unused_port
 from tests.servers.redis import RedisServer
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # bound for a moment, to see whether it could be
@@ -28,11 +29,6 @@ with lock_data_directory(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
 """
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_the_data_directory_is_made_for_this_user_alone(tmp_path: Path) -> None:

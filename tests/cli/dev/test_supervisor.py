@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from cli.dev.guardian import kill
+from cli.dev.supervisor import GRACE_S
 from config.settings import CHECKOUT
 from tests.cli.dev.stand_in import ANYBODY, NOT_PARENT
 from tests.cli.dev.waiting import descendants, groups_below, members, wait_until
+from tests.servers.ports import unused_port
 
 PYTHON = f"{shlex.quote(sys.executable)} -I -S"  # starts in half the time
 
@@ -32,8 +33,7 @@ class Dev:
     """A supervisor on stand-ins, in a process of its own, that prints into a file."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port: int = server.getsockname()[1]
+        self.port = unused_port()
         (directory / "readyz").touch()
         self.web = f"{PYTHON} -m http.server {self.port} --bind 127.0.0.1"
         self._directory = directory
@@ -125,8 +125,8 @@ def test_a_second_ctrl_c_kills_what_does_not_end(dev: Dev) -> None:
     time.sleep(0.6)  # a person is slower than that; sooner, it counts as the same Ctrl-C
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(5) == 0
-    assert time.monotonic() - started < 5
+    assert process.wait(GRACE_S) == 0
+    assert time.monotonic() - started < GRACE_S
     assert not members(groups)
     assert "worker did not end in time and was killed" in dev.printed()
 

@@ -14,9 +14,9 @@ class StartServer(Protocol):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[Server]:
     """A server that many tests share. Each leaves it as it was, but for rows; none of them broke it."""
-    server = Server(tmp_path_factory.mktemp("web"))
+    server = Server(tmp_path_factory.mktemp("web"), nursery=nursery)
     try:
         server.start()
         yield server

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shlex
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from tests.cli.shell import standing_for
 from tests.ledger.making import lay_out
 from tests.receivers.http.webhooks import OLD_SECRETS, SECRETS, Webhook
 from tests.servers.http import make_client
+from tests.servers.ports import unused_port
 
 T = TypeVar("T")
 
@@ -199,8 +199,3 @@ def web_environ(directory: Path, ledger: Path, port: int) -> dict[str, str]:
 
 def _both(source: str) -> str:
     return f"{SECRETS[source]},{OLD_SECRETS[source]}"
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -52,6 +52,7 @@ def tree(tmp_path: Path) -> Path:
     """A copy of what the web process is made of."""
     for package in PACKAGES:
         shutil.copytree(CHECKOUT / package, tmp_path / "checkout" / package)
+    shutil.copy(CHECKOUT / "Procfile", tmp_path / "checkout")
     return tmp_path / "checkout"
 
 
@@ -88,11 +89,10 @@ def test_with_blank_or_short_secrets_it_does_not_start_and_names_each_without_sh
 
 @pytest.mark.parametrize(("file", "text"), BROKEN.items())
 def test_with_a_broken_plugin_it_does_not_start_and_names_the_file(
-    prepared: Server, tree: Path, file: str, text: str
+    prepared: Server, tree: Path, nursery: Path, file: str, text: str
 ) -> None:
     (tree / file).write_text(text)
-    environ = prepared.environ | {"PYTHONPATH": str(tree)}
-    assert file.removesuffix(".py") in refused(web_command(), environ, tree)
+    assert file.removesuffix(".py") in refused(forked_web_command(nursery), prepared.environ, tree)
 
 
 def test_a_provider_that_is_none_or_no_python_is_named_when_the_providers_are_loaded(tree: Path) -> None:
