@@ -70,6 +70,8 @@ def verify(
 
     _check_usage(source, headers, body, request, event)
     captured = _capture(source, headers, body, request, event, at)
+    if captured.source not in SCHEMES:
+        raise NotDone(f"how {captured.source} signs is not known here, only how {', '.join(SCHEMES)} do")
     diagnosis = diagnose(captured, _keys(captured.source, secret or [], os.environ))
     if as_json:
         print_json([_view(captured.source, diagnosis)])

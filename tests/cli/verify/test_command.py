@@ -47,11 +47,21 @@ def test_a_rejected_request_and_a_stored_event_bring_what_was_kept(
                 headers=json.dumps(signature), body_size=len(BODY), body_sha256="0" * 64,
             )
         )  # fmt: skip
+        db.execute(
+            insert(requests).values(
+                received_at=NOW, source="shopify", path="/webhooks/shopify", status=401, reason="signature_mismatch",
+                headers="{}", body_size=len(BODY), body_sha256="0" * 64,
+            )
+        )  # fmt: skip
     in_pieces = write_body(ledger, BODY, until=time.monotonic() + 10)
     store(ledger, new_event(key="evt_1", body=b"", body_id=in_pieces, received_at=NOW))
     having = shell.having(STRIPE_WEBHOOK_SECRET=f"whsec_another_0123456789,{SECRET}")
     done = having.run("verify", "--request", "1")
     assert (done.returncode, "without the body" in done.stdout) == (1, True)
+    done = having.run("verify", "--request", "2")
+    assert (done.returncode, done.stderr) == (
+        1, "hookline: how shopify signs is not known here, only how stripe, github, slack do\n"
+    )  # fmt: skip
     (tmp_path / "headers.json").write_text(json.dumps(signature))
     done = having.run("verify", "--event", "evt_1", "--headers", "headers.json")
     assert "signed 0 s before the time at which the event came in" in done.stdout
