@@ -22,7 +22,7 @@ def test_what_was_written_is_soon_in_the_ledgers_own_file_and_the_log_begins_ane
     checkpointer.start()
     for written in range(1, 7):
         store(ledger, new_event(body=BODY))
-        wait_until(lambda: file.stat().st_size > written * len(BODY), timeout_s=10)  # noqa: B023  # not kept
+        wait_until(lambda: file.stat().st_size > written * len(BODY))  # noqa: B023  # not kept
     checkpointer.stop()
     # What is written while the one before it is still being copied follows it in the log, and no other follows that.
     assert log.stat().st_size < 3 * len(BODY)

@@ -21,7 +21,7 @@ from receivers.apart import Apart
 from receivers.provider import Headers, Request
 from receivers.providers import load_providers
 
-ENDS_S = 10.0
+ENDS_S = 30.0
 
 BY_PATH = {provider.path: provider for provider in load_providers()}
 GITHUB = BY_PATH["/webhooks/github"]
