@@ -29,26 +29,25 @@ settings.load_profile("hookline")
 SLOWEST_FIRST = (
     "system/test_brokers_rabbitmq.py",
     "system/test_brokers_redis.py",
-    "cli/remote/test_remote.py",
+    "system/test_slack_trouble.py",
     "system/test_postgresql.py",
     "workers/test_storms.py",
-    "system/test_worker_stopped.py",
-    "system/test_slack_trouble.py",
-    "system/test_dev.py",
     "system/test_metrics.py",
-    "deploy/test_secret_rotation.py",
     "system/test_worker_killed.py",
+    "system/test_worker_stopped.py",
     "receivers/http/test_bodies.py",
-    "receivers/http/test_unavailable.py",
+    "system/test_valkey_killed.py",
+    "system/test_dev.py",
     "cli/dev/test_supervisor.py",
-    "system/test_web_stopped.py",
-    "system/test_rolling_deploy.py",
-    "system/test_several_instances.py",
+    "system/test_again.py",
+    "receivers/http/test_unavailable.py",
+    "cli/remote/test_remote.py",
     "system/",
+    "config/test_redis.py",
     "deploy/",
     "config/",
 )
-# Half a minute and more each, most of it waiting. A run is over when its last file is: they must not be that.
+# Twenty seconds and more each, most of it waiting. A run is over when its last file is: they must not be that.
 
 
 @pytest.hookimpl(wrapper=True)

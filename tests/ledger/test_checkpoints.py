@@ -23,11 +23,12 @@ def test_what_was_written_is_soon_in_the_ledgers_own_file_and_the_log_begins_ane
     file, log = Path(str(ledger_url.database)), Path(f"{ledger_url.database}-wal")
     checkpointer = Checkpointer(ledger)
     checkpointer.start()
-    for written in range(1, 4):
+    for written in range(1, 7):
         store(ledger, new_event(body=BODY))
-        wait_until(lambda: file.stat().st_size > written * len(BODY), timeout_s=10)  # noqa: B023  # not kept
+        wait_until(lambda: file.stat().st_size > written * len(BODY))  # noqa: B023  # not kept
     checkpointer.stop()
-    assert log.stat().st_size < 2 * len(BODY)
+    # What is written while the one before it is still being copied follows it in the log, and no other follows that.
+    assert log.stat().st_size < 3 * len(BODY)
 
 
 @ON_SQLITE
@@ -41,11 +42,11 @@ def test_an_error_that_is_not_about_the_moment_does_not_end_it(
     ledger = Ledger(make_engine(settings_for(ledger_url)))
     checkpointer = Checkpointer(ledger)
     checkpointer.start()
-    wait_until(lambda: "checkpoint failed" in "".join(capsys.readouterr()), timeout_s=10)
+    wait_until(lambda: "checkpoint failed" in "".join(capsys.readouterr()))
     log.unlink(missing_ok=True)
     file.write_bytes(whole)
     store(ledger, new_event(body=BODY))
-    wait_until(lambda: file.stat().st_size > len(BODY), timeout_s=10)
+    wait_until(lambda: file.stat().st_size > len(BODY))
     checkpointer.stop()
     ledger.close()
 
@@ -58,7 +59,7 @@ def test_a_ledger_that_is_closed_while_somebody_else_writes_ends_it_quietly(ledg
     with Path(f"{ledger_url.database}.lock").open("ab") as somebody:
         fcntl.flock(somebody, fcntl.LOCK_EX)
         checkpointer.start()
-        wait_until(lambda: file.stat().st_size > len(BODY), timeout_s=10)  # what is left waits for the lock
+        wait_until(lambda: file.stat().st_size > len(BODY))  # what is left waits for the lock
         checkpointer.stop(timeout_s=0)
         ledger.close()
     checkpointer.stop()  # an error of a thread's would fail this test

@@ -27,7 +27,7 @@ from tests.ledger.making import new_event
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from receivers.apart import TOO_MUCH_MEMORY, Apart
 from receivers.provider import MIB, Handshake, Headers, Incoming, Provider, Request
 from receivers.providers import load_providers
 
-ENDS_S = 10.0
+ENDS_S = 30.0
 
 BY_PATH = {provider.path: provider for provider in load_providers()}
 GITHUB = BY_PATH["/webhooks/github"]

@@ -10,7 +10,7 @@ import pytest
 from config.settings import CHECKOUT
 from tests.receivers.http.server import Server, forked_web_command, web_command
 
-START_S = 30
+START_S = 60
 
 PACKAGES = ("receivers", "handlers", "ledger", "config")
 
