@@ -4,14 +4,16 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
-from dramatiq import Broker, Message
 
-from config.brokers.errors import BROKER_ERRORS, describe
 from config.metrics import Metrics
 from ledger import look_ups
+
+if TYPE_CHECKING:
+    from dramatiq import Broker
 
 DELIVER = "deliver"
 SEND = "send"
@@ -40,24 +42,26 @@ REST_S = 1.0
 log = structlog.get_logger()
 
 
-def ring_deliveries(broker: Broker, queue_name: str, ids: Sequence[int]) -> None:
+def ring_deliveries(broker: "Broker", queue_name: str, ids: Sequence[int]) -> None:
     """Announce deliveries that may travel together. Raises one of BROKER_ERRORS."""
     size = 1 if len(ids) <= FEW else MAX_IDS_PER_MESSAGE
     for start in range(0, len(ids), size):
         _enqueue(broker, queue_name, ACTORS.get(queue_name, DELIVER), list(ids[start : start + size]))
 
 
-def ring_alone(broker: Broker, queue_name: str, delivery_id: int) -> None:
+def ring_alone(broker: "Broker", queue_name: str, delivery_id: int) -> None:
     """Announce one delivery in a message of its own. Raises one of BROKER_ERRORS."""
     _enqueue(broker, queue_name, ACTORS.get(queue_name, DELIVER), [delivery_id])
 
 
-def ring_effects(broker: Broker) -> None:
+def ring_effects(broker: "Broker") -> None:
     """Say that there are effects to send. Raises one of BROKER_ERRORS."""
     _enqueue(broker, EFFECTS_QUEUE, SEND)
 
 
-def _enqueue(broker: Broker, queue_name: str, actor_name: str, *args: list[int]) -> None:
+def _enqueue(broker: "Broker", queue_name: str, actor_name: str, *args: list[int]) -> None:
+    from dramatiq import Message  # noqa: PLC0415  # see Announcer
+
     message: Message[None] = Message(
         queue_name=queue_name,
         actor_name=actor_name,
@@ -69,10 +73,13 @@ def _enqueue(broker: Broker, queue_name: str, actor_name: str, *args: list[int])
 
 
 class Announcer:
-    """Rings from a thread of its own, because a broker that hangs must hang nobody else."""
+    """Rings from a thread of its own, because a broker that hangs must hang nobody else.
 
-    def __init__(self, broker: Broker, *, metrics: Metrics) -> None:
-        self._broker = broker
+    That thread also makes the broker: to import it takes half a second, for which the first event should not wait.
+    """
+
+    def __init__(self, make_broker: Callable[[], "Broker"], *, metrics: Metrics) -> None:
+        self._make_broker = make_broker
         self._metrics = metrics
         self._waiting: queue.Queue[Mapping[str, Sequence[int]] | None] = queue.Queue(MAX_WAITING)
         self._lately = _Lately()
@@ -98,22 +105,22 @@ class Announcer:
             log.warning("doorbells dropped", reason="the broker is slow", left_to="sweeper")
 
     def _run(self) -> None:
+        from config.brokers.errors import BROKER_ERRORS, describe  # noqa: PLC0415  # see above
+
+        broker = self._make_broker()
         while not (self._stopping.is_set() and self._waiting.empty()):
             ids_by_queue = _merged([self._waiting.get(), *self._drain()])
             if not ids_by_queue:
                 continue
             try:
-                self._ring_now(ids_by_queue)
+                for queue_name, ids in ids_by_queue.items():
+                    ring_deliveries(broker, queue_name, ids)
                 if self._lately.add(_count([ids_by_queue])) > MANY:
                     self._stopping.wait(GATHER_S)
             except BROKER_ERRORS as error:
                 log.warning("broker does not answer", reason=describe(error), left_to="sweeper")
                 self._stopping.wait(REST_S)
                 self._metrics.doorbells_lost(_count([ids_by_queue, *self._drain()]))
-
-    def _ring_now(self, ids_by_queue: Mapping[str, Sequence[int]]) -> None:
-        for queue_name, ids in ids_by_queue.items():
-            ring_deliveries(self._broker, queue_name, ids)
 
     def _drain(self) -> list[Mapping[str, Sequence[int]] | None]:
         drained = []

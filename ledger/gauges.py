@@ -1,14 +1,12 @@
 """What Prometheus is told besides the counters: the state of the whole ledger, and whether it and the broker answer."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from dramatiq import Broker
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from config.broker import is_reachable
 from config.database import database_url
 from config.settings import Settings
 from ledger.census import DELIVERY_STATES, EFFECT_STATES, Census, take_census
@@ -30,8 +28,8 @@ CENSUS_REST = 20
 class Gauges(Collector):
     """Looks when Prometheus asks, and never keeps it waiting for long."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, broker: Broker) -> None:
-        """Take what is needed."""
+    def __init__(self, settings: Settings, ledger: Ledger, reaches_broker: Callable[[], bool]) -> None:
+        """Take what is needed, and what says whether the broker takes messages."""
         self._ledger = ledger
         self._build = {
             "version": _version(),
@@ -39,7 +37,7 @@ class Gauges(Collector):
             "broker": "rabbitmq" if settings.rabbitmq_url else "redis",
         }
         self._ledger_up = Glance("glance at the ledger", self._can_commit)
-        self._broker_up = Glance("glance at the broker", lambda: is_reachable(broker))
+        self._broker_up = Glance("glance at the broker", reaches_broker)
         self._census = Glance("census", self._count, keep_s=KEEP_CENSUS_S, rest=CENSUS_REST)
 
     def collect(self) -> Iterator[Metric]:

@@ -13,19 +13,23 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
-from config.broker import make_broker
 from config.database import make_engine
 from config.logs import configure_logs
 from config.metrics import make_metrics
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from ledger.announce import Announcer
 from ledger.checkpoints import Checkpointer
 from ledger.commits import Commits, Item
 from ledger.store import Ledger
 from ledger.wire import pack_outcomes, unpack
+
+if TYPE_CHECKING:
+    from dramatiq import Broker
 
 PATIENCE_S = 5.0
 # For one statement. Its senders have been answered 503 by then; who comes next should not have to wait for it too.
@@ -40,6 +44,10 @@ FEW = 4
 GATHER_S = 0.0005
 # While more than a few come at a time, a commit waits so long for many: each costs as much as ten events more. Whoever
 # comes alone is written at once.
+
+SWITCH_S = 0.0005
+# Whoever commits comes back from the disk often, and after so long takes the interpreter's lock from the other threads:
+# they have time.
 
 STOP_S = 1.0
 # For each thread.
@@ -59,7 +67,7 @@ class Inbox:
         self._line = line
         self._received = bytearray()
         self._items: list[Item] = []
-        self._lately = 0  # as many came the last time
+        self._lately = 0  # so many came at a time
 
     def take(self) -> list[Item]:
         """Wait for events, and give a batch. An empty one: the other end is closed, and nothing is left."""
@@ -69,7 +77,7 @@ class Inbox:
         if self._lately > FEW:
             self._gather(time.monotonic() + GATHER_S)
         batch, self._items = self._items[:MAX_BATCH_EVENTS], self._items[MAX_BATCH_EVENTS:]
-        self._lately = len(batch)
+        self._lately = max(self._lately // 2, len(batch))
         return batch
 
     def _gather(self, until: float) -> None:
@@ -95,6 +103,12 @@ def serve(line: socket.socket, commits: Commits) -> None:
         return
 
 
+def _make_broker(settings: Settings) -> "Broker":
+    from config.broker import make_broker  # noqa: PLC0415  # see Announcer
+
+    return make_broker(settings)
+
+
 def _end_with(line: socket.socket) -> None:
     """End this process soon after the other end is gone, whatever it waits for. What is not committed is undone."""
     hung_up = select.poll()
@@ -113,13 +127,14 @@ def main() -> None:
     """Write until nobody is there any more."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a group: the other end says when it is over
         signal.signal(number, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_S)
     settings = load_settings(os.environ)
     configure_logs(development=settings.hookline_dev)
     with socket.socket(fileno=int(sys.argv[1])) as line:
         _end_with(line)
         metrics = make_metrics(settings)
         ledger = Ledger(make_engine(settings, patience_s=PATIENCE_S))
-        checkpointer, announcer = Checkpointer(ledger), Announcer(make_broker(settings), metrics=metrics)
+        checkpointer, announcer = Checkpointer(ledger), Announcer(partial(_make_broker, settings), metrics=metrics)
         checkpointer.start()
         announcer.start()
         gc.freeze()

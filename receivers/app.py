@@ -15,7 +15,6 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
-from config.broker import make_broker
 from config.database import make_engine
 from config.errors import ConfigError, InvalidRules, InvalidSettings
 from config.logs import configure_logs
@@ -38,7 +37,7 @@ from receivers.ending import Ending, end_in_time
 from receivers.front import Front
 from receivers.health import Health
 from receivers.intake import Intake
-from receivers.metrics import MetricsPage
+from receivers.metrics import BrokerProbe, MetricsPage
 from receivers.provider import Provider
 from receivers.providers import load_providers
 
@@ -105,7 +104,6 @@ def _assemble(
     check_migrated(engine)
     ledger = Ledger(engine)
     api_ledger = Ledger(make_engine(settings, patience_s=API_PATIENCE_S), turn_patience_s=API_TURN_S)
-    broker = make_broker(settings)
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
     writer = Writer(partial(hire_process, environ), metrics=metrics)
@@ -170,7 +168,7 @@ def _assemble(
         ("/readyz", health.ready, "Say whether a commit is possible"),
     ):
         app.add_api_route(path, endpoint, methods=["GET"], response_model=None, tags=["health"], summary=summary)
-    page = MetricsPage(metrics, Gauges(settings, ledger, broker))
+    page = MetricsPage(metrics, Gauges(settings, ledger, BrokerProbe(settings)))
     app.add_api_route(
         "/metrics",
         page.show,

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import structlog
 from dramatiq import Broker
@@ -208,7 +209,7 @@ def main() -> None:
     except ConfigError as error:
         sys.exit(f"hookline: {error}")
     if settings.hookline_metrics_port is not None:
-        page = metrics.registry(Gauges(settings, ledger, broker))
+        page = metrics.registry(Gauges(settings, ledger, partial(is_reachable, broker)))
         serve_metrics(page, host=settings.host, port=settings.hookline_metrics_port)
     stopping = _stop_on_signals()
     log.info("sweeper started")

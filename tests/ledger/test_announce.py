@@ -54,7 +54,7 @@ def test_few_ids_travel_one_by_one_and_many_travel_together(count: int, messages
 
 
 def test_every_id_is_announced_once(broker: Broker) -> None:
-    announcer = Announcer(broker, metrics=uncounted())
+    announcer = Announcer(lambda: broker, metrics=uncounted())
     announcer.start()
     for start in range(0, 300, 3):
         announcer.ring({"payments": [start, start + 1], "default": [start + 2]})
@@ -66,7 +66,7 @@ def test_every_id_is_announced_once(broker: Broker) -> None:
 def test_under_load_what_is_committed_while_the_announcer_rests_travels_together() -> None:
     broker = StubBroker(middleware=[])
     broker.declare_queue("payments")
-    announcer = Announcer(broker, metrics=uncounted())
+    announcer = Announcer(lambda: broker, metrics=uncounted())
     announcer.start()
     for each in range(400):
         announcer.ring({"payments": [each]})
@@ -86,7 +86,7 @@ def test_a_message_holds_ids_and_nothing_else(broker: Any) -> None:
 
 
 def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broker) -> None:
-    announcer = Announcer(broker, metrics=uncounted())
+    announcer = Announcer(lambda: broker, metrics=uncounted())
     announcer.start()
     os.kill(valkey._process.pid, signal.SIGSTOP)  # noqa: SLF001
     started = time.monotonic()
@@ -99,7 +99,7 @@ def test_a_broker_that_hangs_holds_nobody_up(valkey: ValkeyServer, broker: Broke
 
 
 def test_after_a_broker_was_away_new_doorbells_ring_again(valkey: ValkeyServer, broker: Any) -> None:
-    announcer = Announcer(broker, metrics=uncounted())
+    announcer = Announcer(lambda: broker, metrics=uncounted())
     announcer.start()
     port = valkey.port
     valkey.terminate()
