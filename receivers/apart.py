@@ -44,7 +44,7 @@ TOO_MUCH_MEMORY = f"it takes more than {MEMORY_BYTES // MIB} MiB of memory to re
 NO_TRACE = {"RUST_BACKTRACE": "0"}
 # The parser would hang over its own obituary, for which there is no memory either.
 
-END_S = 1.0
+END_S = 10.0
 # For a process that has let go of the connection.
 
 NICENESS = 5

@@ -64,7 +64,7 @@ async def until(awaited: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def asking() -> Iterator[Asking]:
-    asking = Asking()
+    asking = Asking(answer_s=60)
     yield asking
     asking.stop()
 
