@@ -56,10 +56,10 @@ def test_without_a_terminal_a_replay_is_previewed_and_needs_a_yes_and_it_is_kept
     fill(ledger)
     for chosen in (["--source", "stripe"], ["evt_1"]):
         refused = shell.run("replay", *chosen)
-        preview, _, said = refused.stderr.rpartition("hookline: ")
+        preview, _, sentence = refused.stderr.rpartition("hookline: ")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "to run\n" in preview
-        assert said.startswith("nothing was replayed: say --yes")
+        assert sentence.startswith("nothing was replayed: say --yes")
     assert states(ledger) == ["done"] * 3
     words = ("--source", "stripe", "--limit", "2", "--rate", "50/s", "--reason", "the book was wrong", "--yes")
     [said] = shell.objects("replay", *words)
