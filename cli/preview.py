@@ -19,7 +19,7 @@ def show(action: str, view: View, *, as_json: bool) -> None:
         write("".join(f"{line}\n" for line in lines(view)))
 
 
-def ask(view: View, *, done: str, as_json: bool, yes: bool, named: bool = False) -> None:
+def ask(view: View, *, done: str, as_json: bool, yes: bool) -> None:
     """Show the preview, and let a person decide.
 
     Args:
@@ -27,18 +27,17 @@ def ask(view: View, *, done: str, as_json: bool, yes: bool, named: bool = False)
         done: what it is called when it is done: `nothing was …`.
         as_json: who reads the output is a program, which needs no preview.
         yes: it was decided already.
-        named: each thing was spelled out: in a script, that is a decision.
 
     Raises:
         NotDone: nobody said yes.
 
     """
     asks = not yes and sys.stdin.isatty()
-    if not (yes or asks or named):
-        raise NotDone(f"nothing was {done}: say --yes to do it without being asked, or --dry-run to see what it means")
     if asks or not as_json:
         for line in lines(view):
             note(line)
+    if not (yes or asks):
+        raise NotDone(f"nothing was {done}: say --yes to do it without being asked, or --dry-run to see what it means")
     if asks and not typer.confirm("Go on?", err=True):
         raise NotDone(f"nothing was {done}")
 

@@ -74,13 +74,13 @@ def replay(
 ) -> None:
     """Run the handlers of stored events again, oldest first. Or send the events to your own machine.
 
-    First it shows what would run and how much money that is about, and asks. In a
-    script, a filter or a file needs --yes; ids that are spelled out need nothing.
-    A filter reaches back 24 h unless --since says otherwise. Effects that are
-    recorded already are not repeated, but for --again. Deliveries that wait or
-    run are left alone, and so are events whose payload was pruned. Ctrl-C stops
-    it; --resume goes on, and nothing runs twice. If one of the ids is unknown,
-    nothing is replayed.
+    First it shows what would run and how much money that is about, and asks. Where
+    nobody can be asked, as in a script, it does nothing without --yes. A filter
+    reaches back 24 h unless --since says otherwise. Effects that are recorded
+    already are not repeated, but for --again. Deliveries that wait or run are left
+    alone, and so are events whose payload was pruned. Ctrl-C stops it; --resume
+    goes on, and nothing runs twice. If one of the ids is unknown, nothing is
+    replayed.
 
     With --to, nothing changes here: the original bytes are sent, with the
     provider's headers and a new signature of your --secret, so that they verify.
@@ -103,7 +103,7 @@ def replay(
     names = _names(ids, from_)
     if names is None and since is None:
         since = (time.time() if until is None else until) - DAY_S
-    asking = Asking(named=bool(ids) and not (from_ or by_filter), yes=yes, dry_run=dry_run, as_json=as_json)
+    asking = Asking(yes=yes, dry_run=dry_run, as_json=as_json)
     with open_hands(os.environ) as hands:
         if resume is not None:
             _advance(hands, resume, rate, as_json=as_json)
@@ -126,7 +126,6 @@ def replay(
 class Asking:
     """How it is decided whether to go on after the preview."""
 
-    named: bool  # each event was spelled out
     yes: bool
     dry_run: bool
     as_json: bool
@@ -179,7 +178,7 @@ def _send(hands: Hands, choice: "Choice", sending: Sending, asking: Asking) -> N
         return
     if not event_ids:
         raise NotDone(f"nothing to send: {_why_nothing(found)}")
-    ask(found, done="sent", as_json=asking.as_json, yes=asking.yes, named=asking.named)
+    ask(found, done="sent", as_json=asking.as_json, yes=asking.yes)
     send_all(hands.load, event_ids, sending, target, as_json=asking.as_json)
 
 
@@ -216,7 +215,7 @@ def _replay(
         return
     if not plan.preview["deliveries_to_run"]:
         raise NotDone(f"nothing to replay: {_why_nothing(plan.preview)}")
-    ask(plan.preview, done="replayed", as_json=asking.as_json, yes=asking.yes, named=asking.named)
+    ask(plan.preview, done="replayed", as_json=asking.as_json, yes=asking.yes)
     try:
         replay_id = hands.start_replay(plan, again=again, reason=reason)
     except Disconnected as error:

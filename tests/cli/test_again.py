@@ -102,8 +102,8 @@ def test_a_filter_is_shown_first_and_takes_what_is_dead_and_no_more(shell: Shell
     [seen] = shell.objects("retry", "--source", "stripe", "--dry-run")
     assert (seen["events"], seen["deliveries"], seen["effects"]) == (2, 3, 1)
     assert seen["handlers"] == {"notifications.dispute": 1, "payments.dispute": 1, "payments.payment": 1}
-    assert "nothing was retried: say --yes" in shell.refused("retry", "--source", "stripe")
-    assert "nothing was dismissed: say --yes" in shell.refused("dismiss", "--all", "--reason", "x")
+    assert "nothing was retried: say --yes" in shell.refused("retry", "--source", "stripe", "--json")
+    assert "nothing was dismissed: say --yes" in shell.refused("dismiss", "--all", "--reason", "x", "--json")
     assert shell.objects("retry", "--all", "--since", "24h", "--yes")[0]["deliveries"] == []
     assert shell.run("retry").returncode == shell.run("retry", "3", "--all").returncode == 2
     assert states(ledger) == before
@@ -152,7 +152,7 @@ def test_a_replay_is_told_as_an_object_and_once(shell: Shell, ledger: Ledger) ->
     fill(ledger)
     expected = {"action": "replay", "replay": 1, "deliveries": [1, 3, 4], "effects": [], "left_alone": 0}
     expected |= {"payload_pruned": 0}
-    assert shell.objects("replay", str(DONE), "evt_3Dead", str(DEAD)) == [expected]
+    assert shell.objects("replay", str(DONE), "evt_3Dead", str(DEAD), "--yes") == [expected]
     assert shell.refused("replay", str(DONE)).startswith("nothing to replay")
 
 

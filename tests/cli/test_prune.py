@@ -71,7 +71,7 @@ def test_what_was_pruned_is_said_wherever_it_is_asked_for(shell: Shell, ledger: 
     assert shell.refused("events", "get", "evt_middling", "--raw").startswith("the payload of event evt_middling was")
     expected = "nothing to replay: the payload of 1 event was pruned, and a handler cannot run without it"
     assert shell.refused("replay", "evt_middling") == expected
-    assert shell.objects("replay", "evt_middling", "evt_young")[0]["payload_pruned"] == 1
+    assert shell.objects("replay", "evt_middling", "evt_young", "--yes")[0]["payload_pruned"] == 1
     assert shell.objects("events", "get", "evt_young")[0]["payload_pruned_at"] is None
     assert shell.run("events", "get", "evt_young", "--raw").stdout == '{"id": 1}'
 

@@ -50,11 +50,16 @@ def test_a_preview_says_how_much_money_of_how_many_customers_it_is_about(shell: 
     assert states(ledger) == ["done"] * 3
 
 
-def test_a_filter_needs_a_yes_and_a_replay_is_kept_with_who_and_why(
+def test_without_a_terminal_a_replay_is_previewed_and_needs_a_yes_and_it_is_kept_with_who_and_why(
     shell: Shell, ledger: Ledger, tmp_path: Path
 ) -> None:
     fill(ledger)
-    assert "--yes" in shell.refused("replay", "--source", "stripe")
+    for chosen in (["--source", "stripe"], ["evt_1"]):
+        refused = shell.run("replay", *chosen)
+        preview, _, sentence = refused.stderr.rpartition("hookline: ")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "to run\n" in preview
+        assert sentence.startswith("nothing was replayed: say --yes")
     assert states(ledger) == ["done"] * 3
     words = ("--source", "stripe", "--limit", "2", "--rate", "50/s", "--reason", "the book was wrong", "--yes")
     [said] = shell.objects("replay", *words)
@@ -75,7 +80,7 @@ def test_what_is_sent_to_a_laptop_is_chosen_as_a_replay_is_and_verifies_there(sh
     store(ledger, new_event(key="evt_4", type="customer.created", handlers=(), body=b'{"object": "event"}\n'))
     with serving() as (url, came):
         to = ("--to", url, "--secret", SECRET)
-        assert "--yes" in shell.refused("replay", "--source", "stripe", *to)
+        assert "--yes" in shell.refused("replay", "--source", "stripe", "--json", *to)
         [said] = shell.objects("replay", "--type", "payment_intent.*", "--dry-run", *to)
         assert (said["events"], said["amounts"], said["to"]) == (3, {"usd": 4_900}, url)
         assert not came
@@ -171,7 +176,7 @@ def test_a_handler_that_was_added_later_gets_its_deliveries_and_again_is_passed_
     [said] = shell.objects("replay", "--handler", "notifications.refund", "--yes")
     assert said["deliveries"] == [4]
     assert states(ledger) == ["done"] * 3 + ["pending"]
-    shell.objects("replay", "evt_1", "--again")
+    shell.objects("replay", "evt_1", "--again", "--yes")
     with ledger.read() as db:
         marks = db.execute(select(deliveries.c.replay_id, deliveries.c.again).order_by(deliveries.c.id)).all()
     assert marks == [(2, True), (None, None), (None, None), (1, False)]

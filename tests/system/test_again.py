@@ -47,7 +47,7 @@ def test_a_replay_runs_the_handlers_again_and_posts_nothing_twice(house: House) 
     house.sender.send(parcel)
     service.wait_for(lambda: service.ledger.is_done(parcel.external_id))
 
-    replayed = service.cli("replay", parcel.external_id, "--json")
+    replayed = service.cli("replay", parcel.external_id, "--json", "--yes")
 
     assert replayed.returncode == 0, replayed.stderr
     deliveries = service.ledger.deliveries(parcel.external_id)

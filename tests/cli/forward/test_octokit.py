@@ -62,8 +62,8 @@ def test_octokit_takes_a_replay_and_refuses_it_under_another_secret(
     body = json.dumps(load_sample("github", "issues.opened").payload, ensure_ascii=False).encode()
     headers = {"x-github-event": "issues", "x-github-delivery": "4bbaa3ab-9ef1", "user-agent": "GitHub-Hookshot/1"}
     store(ledger, new_event(source="github", type="issues.opened", body=body, headers=headers))
-    [taken] = shell.objects("replay", "1", "--to", url, "--secret", SECRET)
+    [taken] = shell.objects("replay", "1", "--to", url, "--secret", SECRET, "--yes")
     assert (taken["http_status"], taken["body"].strip()) == (200, "ok")
     assert octokit.stdout.readline() == "issues.opened\n"
-    refused = shell.run("replay", "1", "--to", url, "--secret", f"{SECRET}x", "--json")
+    refused = shell.run("replay", "1", "--to", url, "--secret", f"{SECRET}x", "--json", "--yes")
     assert (refused.returncode, json.loads(refused.stdout)["http_status"]) == (1, 400)
