@@ -52,6 +52,11 @@ class Ledger:
         self._turn = _Turn.beside(engine, turn_patience_s)
         self._log = Path(f"{engine.url.database}-wal") if engine.dialect.name == "sqlite" else None
 
+    @property
+    def in_turns(self) -> bool:
+        """Whether only one can write at a time, as in SQLite."""
+        return self._turn.is_needed
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one state of the ledger.
@@ -238,6 +243,10 @@ class _Turn:
     def beside(cls, engine: Engine, patience_s: float) -> "_Turn":
         database = engine.url.database if engine.dialect.name == "sqlite" else None
         return cls(Path(f"{database}.lock") if database else None, patience_s)
+
+    @property
+    def is_needed(self) -> bool:
+        return self._file is not None
 
     @contextmanager
     def taken(self) -> Iterator[None]:

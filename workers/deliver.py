@@ -1,5 +1,6 @@
 """Run a message's deliveries: claim them, run their handlers, commit many together; a failure is undone alone."""
 
+import math
 import secrets
 import time
 import traceback
@@ -35,7 +36,7 @@ MAX_TOGETHER = 64
 # Deliveries of a message that are claimed at once: so many count a crash when their worker dies.
 
 TURN_S = 0.05
-# What one transaction may take, beyond its first delivery. With SQLite all others who write wait meanwhile.
+# What one transaction may take, beyond its first delivery, with SQLite: all others who write wait meanwhile.
 
 MAX_IDS = 256
 MAX_ID = 2**63 - 1
@@ -72,7 +73,7 @@ class Deliverer:
         self._ring_effects = ring_effects
         self._report = report
         self._handler_limit_s = handler_limit_s
-        self._turn_s = turn_s
+        self._turn_s = turn_s if ledger.in_turns else math.inf
 
     def deliver(self, ids: object) -> None:
         """Run these deliveries, or as many of them as are still to be run."""

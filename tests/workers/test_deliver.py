@@ -300,6 +300,7 @@ def test_of_large_bodies_a_transaction_takes_as_many_as_fit_in_memory_and_the_ne
     assert [delivery(bench.ledger, each).attempts for each in ids] == [1, 1, 1, 1]
 
 
+@ON_SQLITE
 def test_a_message_that_takes_long_lets_others_write_in_between(bench: Bench) -> None:
     ids = store(bench.ledger, *[new_event(key=f"evt_{n}") for n in range(3)])
     seen: list[int] = []
