@@ -15,8 +15,8 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL = $(PIP) install --quiet --require-hashes
 INSTALL_HOOKLINE = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-# Eight at a time also on two cores: two thirds of the time they wait. Without that variable each of them would compile all tests anew.
-PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder
+# Six at a time also on two cores: many of them wait. Without that variable each of them would compile all tests anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment holds absolute paths, to its interpreter and to this checkout: it is made anew
 # when either has moved.

@@ -61,14 +61,14 @@ def lock(ledger_url: URL) -> Iterator[Lock]:
 
 async def test_two_hundred_equal_events_at_once_are_one_event(ledger: Ledger, writer: Writer) -> None:
     event = new_event()
-    receipts = await asyncio.gather(*[writer.append(event, timeout_s=30) for _ in range(200)])
+    receipts = await asyncio.gather(*[writer.append(event, timeout_s=5) for _ in range(200)])
     assert sum(not receipt.duplicate for receipt in receipts) == 1
     assert {receipt.event_id for receipt in receipts} == {1}
     assert count_events(ledger) == 1
 
 
 async def test_what_is_committed_is_announced_once(writer: Writer, rung: list[Doorbells]) -> None:
-    await asyncio.gather(*[writer.append(new_event(), timeout_s=30) for _ in range(50)])
+    await asyncio.gather(*[writer.append(new_event(), timeout_s=5) for _ in range(50)])
     ids = [each for doorbells in rung for each in doorbells["payments"]]
     assert sorted(ids) == list(range(1, 51))
 
@@ -97,7 +97,7 @@ async def test_text_that_postgresql_does_not_take_fails_only_its_own_event(
 async def _append_among_forty(writer: Writer, bad: NewEvent) -> Receipt | BaseException:
     """Append an event together with others, which must get in. Give what became of it."""
     batch = [new_event() for _ in range(20)] + [bad] + [new_event() for _ in range(20)]
-    results = await asyncio.gather(*[writer.append(each, timeout_s=30) for each in batch], return_exceptions=True)
+    results = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch], return_exceptions=True)
     outcome = results.pop(20)
     assert {type(result) for result in results} == {Receipt}
     return outcome
@@ -105,7 +105,7 @@ async def _append_among_forty(writer: Writer, bad: NewEvent) -> Receipt | BaseEx
 
 async def test_any_bytes_can_be_in_a_body_whoever_shares_its_batch(ledger: Ledger, writer: Writer) -> None:
     batch = [new_event(body=body) for body in [b'{"id": "\\u0000"}', b"\0", bytes(range(256)), b""] + [b"{}"] * 46]
-    receipts = await asyncio.gather(*[writer.append(each, timeout_s=30) for each in batch])
+    receipts = await asyncio.gather(*[writer.append(each, timeout_s=5) for each in batch])
     by_id = {receipt.event_id: event.body for receipt, event in zip(receipts, batch, strict=True)}
     with ledger.read() as db:
         assert {event_id: bytes(body) for event_id, body in db.execute(select(events.c.id, events.c.body))} == by_id
@@ -168,15 +168,15 @@ async def test_when_the_lock_is_gone_events_are_accepted_again(writer: Writer, l
     with pytest.raises(LedgerUnavailable):
         await writer.append(new_event(), timeout_s=0.1)
     lock.rollback()
-    assert not (await writer.append(new_event(), timeout_s=30)).duplicate
+    assert not (await writer.append(new_event(), timeout_s=5)).duplicate
 
 
 async def test_a_sender_that_hangs_up_cancels_nothing(ledger: Ledger, writer: Writer, lock: Lock) -> None:
-    waiting = asyncio.create_task(writer.append(new_event(), timeout_s=30))
+    waiting = asyncio.create_task(writer.append(new_event(), timeout_s=5))
     await asyncio.sleep(0)
     waiting.cancel()
     lock.rollback()
-    await writer.append(new_event(), timeout_s=30)
+    await writer.append(new_event(), timeout_s=5)
     await asyncio.gather(waiting, return_exceptions=True)
     assert count_events(ledger) == 2
 
@@ -208,7 +208,7 @@ async def test_a_probe_says_whether_a_commit_is_possible(writer: Writer, lock: L
     with pytest.raises(LedgerUnavailable):
         await writer.probe(timeout_s=0.1)
     lock.rollback()
-    await writer.probe(timeout_s=30)
+    await writer.probe(timeout_s=5)
 
 
 @ON_POSTGRESQL
@@ -219,9 +219,9 @@ async def test_a_probe_that_fails_for_whatever_reason_says_so_and_its_neighbours
         db.execute(text("ALTER TABLE probes RENAME TO elsewhere"))
     try:
         with pytest.raises(LedgerUnavailable):
-            await writer.probe(timeout_s=30)
+            await writer.probe(timeout_s=5)
         outcomes = await asyncio.gather(
-            writer.probe(timeout_s=30), writer.append(new_event(), timeout_s=30), return_exceptions=True
+            writer.probe(timeout_s=5), writer.append(new_event(), timeout_s=5), return_exceptions=True
         )
         assert isinstance(outcomes[0], LedgerUnavailable)
         assert count_events(ledger) == 1
@@ -233,7 +233,7 @@ async def test_a_probe_that_fails_for_whatever_reason_says_so_and_its_neighbours
 async def test_an_event_and_its_deliveries_are_one_transaction(ledger: Ledger, writer: Writer) -> None:
     bad = new_event(handlers=("same", "same"))
     with pytest.raises(LedgerUnavailable):
-        await writer.append(bad, timeout_s=30)
+        await writer.append(bad, timeout_s=5)
     with ledger.read() as db:
         assert db.execute(select(func.count()).select_from(deliveries)).scalar() == 0
     assert count_events(ledger) == 0

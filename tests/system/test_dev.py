@@ -27,7 +27,7 @@ START_S = 40.0
 # Five Pythons that start at once on two cores that may be busy; ready after two seconds when they are not.
 
 STOP_S = 10.0
-REFUSE_S = 60
+REFUSE_S = 60.0
 
 PASSWORD = "hunter2hunter2hunter2"
 
