@@ -42,6 +42,8 @@ def everything(db: Asked) -> list[Any]:
         views.list_deliveries(db, Filter(limit=3)),
         views.list_requests(db, Filter()),
         views.find_events(db, [str(ids[0]), "evt_3Dead", "evt_3D", "nobody"]),
+        [views.find_events(db, names) for names in ([str(ids[0])], ["evt_3Dead"], [])],
+        views.list_events_among(db, [], Filter()),
         [(views.get_event(db, each), views.get_body(db, each)) for each in ids],
         views.missing_deliveries(db, [1, 99]),
         views.count_deliveries(db),
