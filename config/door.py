@@ -45,6 +45,6 @@ def _door_to_postgresql(settings: Settings) -> Door | None:
     if address is None:
         return None
     patience_s = settings.database_statement_timeout_s
-    known = address | postgresql.arguments(settings, fsync=True, patience_s=patience_s) | {"autocommit": True}
-    connect = partial(postgresql.connect, patience_s=patience_s, **known)
+    known = address | postgresql.arguments(settings, fsync=True, patience_s=patience_s)
+    connect = partial(postgresql.connect, patience_s=patience_s, autocommit=True, **known)
     return Door("postgresql", connect, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", psycopg.Error)
