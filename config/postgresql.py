@@ -31,11 +31,17 @@ WAIT_INTERVAL_S = 0.1
 USUAL_URL = re.compile(
     r"postgres(?:ql(?:\+psycopg)?)?://"
     r"(?:(?P<user>[\w.%+~-]+)(?::(?P<password>[^\s/?#@\\]*))?@)?"
-    r"(?P<host>[\w.-]*)(?::(?P<port>[0-9]+))?"
+    r"(?P<host>[\w.-]*)(?::(?P<port>[1-9][0-9]*))?"
     r"(?:/(?P<dbname>[\w.%+~-]*)(?:\?(?P<query>[^\s#]*))?)?",
     re.ASCII,
 )
 # What is read in one way by everybody: of one server, with nothing in it that has to be quoted.
+
+USUAL_OPTIONS = frozenset(
+    {"application_name", "channel_binding", "connect_timeout", "gssencmode", "options", "sslcert", "sslcrl", "sslkey"}
+    | {"sslmode", "sslrootcert", "target_session_attrs"}
+)
+# libpq's. Some of what else may be said there, the driver takes for arguments of its own.
 
 T = TypeVar("T")
 
@@ -108,10 +114,14 @@ def connect(*words: Any, patience_s: float, **arguments: Any) -> Connection:  # 
 def address_in(url: str) -> dict[str, str] | None:
     """Read where a PostgreSQL server is from its URL, as SQLAlchemy would; None: it is for SQLAlchemy to read."""
     parts = USUAL_URL.fullmatch(url)
-    if parts is None or "host=" in (parts["query"] or ""):
+    if parts is None:
+        return None
+    said = parse_qsl(parts["query"] or "")
+    options = dict(said)
+    if len(options) < len(said) or not options.keys() <= USUAL_OPTIONS:
         return None
     known = {name: unquote(parts[name] or "") for name in ("host", "port", "user", "password", "dbname")}
-    return {name: text for name, text in known.items() if text} | dict(parse_qsl(parts["query"] or ""))
+    return {name: text for name, text in known.items() if text} | options
 
 
 def _options(settings: Settings, *, fsync: bool, patience_s: float) -> str:

@@ -27,19 +27,34 @@ class Looking:
 
         """
         try:
-            self._connection = self._connection or self._door.connect()
-            self._connection.execute(self._door.begin)
-            try:
-                yield _Transaction(_Sql(self._door.sql), self._connection)
-            finally:
-                self._connection.rollback()
+            connection = self._begun()
+            yield _Transaction(_Sql(self._door.sql), connection)
+            connection.rollback()
         except self._door.error as error:
+            self.close()
             raise LedgerUnavailable(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _begun(self) -> Any:  # noqa: ANN401  # the driver's connection
+        """Begin a transaction, with a new connection where the last one was lost since somebody looked."""
+        if self._connection is not None:
+            try:
+                self._connection.execute(self._door.begin)
+            except self._door.error:
+                self.close()
+            else:
+                return self._connection
+        self._connection = self._door.connect()
+        self._connection.execute(self._door.begin)
+        return self._connection
 
     def close(self) -> None:
         """Close its connection."""
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,11 @@ def all_of(clauses: Collection[Clause]) -> Clause:
 def among(db: Asked, column: str, values: Iterable[int] | Iterable[str], *, name: str = "these") -> Clause:
     """Say that a column holds one of these, however many: they are one value."""
     these = list(values)
+    if not these:  # PostgreSQL wants to know of what kind there are none
+        return Clause("FALSE")
     if db.dialect.name == "sqlite":
         return Clause(f"{column} IN (SELECT value FROM json_each(:{name}))", {name: json.dumps(these)})
-    kind = "text" if these and isinstance(these[0], str) else "bigint"
+    kind = "text" if isinstance(these[0], str) else "bigint"
     return Clause(f"{column} = ANY(CAST(:{name} AS {kind}[]))", {name: these})
 
 

@@ -89,27 +89,27 @@ class Deliverer:
         token = secrets.token_hex(16)
         with self._watch.over(token, claims.beat):
             try:
-                left: Sequence[Taken] | None = self._claim(ids, token)
+                left: Sequence[Taken] = self._claim(ids, token)
             except LedgerUnavailable as error:
                 log.warning("nothing claimed", error=str(error), left_to="sweeper")
                 return False
             while left:
                 left = self._run_some(left, token)
-        return left is not None
+        return True
 
     def _claim(self, ids: Sequence[int], token: str) -> list[Taken]:
         with self._ledger.write() as db:
             return claims.claim(db, ids, handlers=self._router.by_name.keys(), token=token, now=time.time())
 
-    def _run_some(self, taken: Sequence[Taken], token: str) -> Sequence[Taken] | None:
-        """Run the first of these, as many as one transaction takes. Give what is left; None: the ledger is away."""
+    def _run_some(self, taken: Sequence[Taken], token: str) -> Sequence[Taken]:
+        """Run the first of these, as many as one transaction takes. Give what is left of them to run."""
         run = _Run()
         try:
             outcomes = self._run_all(taken, token, run)
         except LedgerUnavailable as error:
             log.warning("deliveries given back", error=str(error), deliveries=len(taken))
             self._ledger.insist(lambda db: claims.release(db, token, now=time.time()), for_s=INSIST_S)
-            return None
+            return ()  # the ledger is there again, for the next ones too
         except RanTooLong:
             # Nothing of this transaction was kept. Its neighbours did nothing wrong.
             blamed = self._ledger.insist(lambda db: _blame(db, run.current, token), for_s=INSIST_S)

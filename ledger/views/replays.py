@@ -8,6 +8,9 @@ from ledger.shown import View, rfc3339
 STARTED, LEFT_ALONE = "started", "left_alone"
 # What became of an item.
 
+MAX_ID = 2**63 - 1
+# As far as a database can count.
+
 _SHOWN = "id, created_at, who, reason, items, cursor, again, finished_at, chosen"
 
 
@@ -20,7 +23,8 @@ def list_replays(db: Asked, *, limit: int, before: int | None = None) -> list[Vi
 
 def get_replay(db: Asked, replay_id: int) -> View | None:
     """Give one replay, with what became of its items."""
-    row = first(db, f"SELECT {_SHOWN} FROM replays WHERE id = :id", {"id": replay_id})
+    its = f"SELECT {_SHOWN} FROM replays WHERE id = :id"
+    row = first(db, its, {"id": replay_id}) if replay_id <= MAX_ID else None
     if row is None:
         return None
     counts = _counts(db, _OUTCOMES, replay_id)

@@ -69,6 +69,9 @@ def test_a_file_is_the_one_that_sqlalchemy_would_open(url: str) -> None:
         {"DATABASE_URL": "nonsense"},
         {"DATABASE_URL": "postgresql://one,two/ledger"},
         {"DATABASE_URL": "postgresql://db:http/ledger"},
+        {"DATABASE_URL": "postgresql://db:0/ledger"},
+        {"DATABASE_URL": "postgresql://db/ledger?sslmode=disable&sslmode=prefer"},
+        {"DATABASE_URL": "postgresql://db/ledger?autocommit=false"},
     ],
 )
 def test_what_is_out_of_the_way_is_left_to_sqlalchemy(environ: dict[str, Any]) -> None:

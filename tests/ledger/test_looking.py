@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 from config.door import find_door
 from ledger import views
@@ -18,7 +18,7 @@ from ledger.views import Filter
 from ledger.views.sources import list_sources
 from ledger.views.stats import stats_view, take_stats
 from tests.cli.stock import AT, fill
-from tests.engines import ON_BOTH
+from tests.engines import ON_BOTH, ON_POSTGRESQL
 from tests.ledger.making import new_event, settings_for, store
 
 
@@ -42,6 +42,8 @@ def everything(db: Asked) -> list[Any]:
         views.list_deliveries(db, Filter(limit=3)),
         views.list_requests(db, Filter()),
         views.find_events(db, [str(ids[0]), "evt_3Dead", "evt_3D", "nobody"]),
+        [views.find_events(db, names) for names in ([str(ids[0])], ["evt_3Dead"], [])],
+        views.list_events_among(db, [], Filter()),
         [(views.get_event(db, each), views.get_body(db, each)) for each in ids],
         views.missing_deliveries(db, [1, 99]),
         views.count_deliveries(db),
@@ -76,6 +78,34 @@ def test_a_database_without_tables_is_no_ledger(new_url: URL) -> None:
     with pytest.raises(LedgerUnavailable, match="events"), look.read() as db:
         views.last_event_id(db)
     look.close()
+
+
+@ON_POSTGRESQL
+def test_a_connection_that_was_lost_is_made_anew_at_the_next_look_and_why_is_said(
+    ledger: Ledger, looking: Looking
+) -> None:
+    def look(*, losing_it: bool = False) -> int:
+        with looking.read() as db:
+            if losing_it:
+                end_all_others()
+            return views.last_event_id(db)
+
+    def end_all_others() -> None:
+        with ledger.write() as db:
+            db.execute(END_ALL_OTHERS)
+
+    assert look() == 0
+    end_all_others()
+    assert look() == 0
+    with pytest.raises(LedgerUnavailable, match="terminating"):
+        look(losing_it=True)
+    assert look() == 0
+
+
+END_ALL_OTHERS = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def test_a_file_that_cannot_be_opened_is_no_ledger(tmp_path: Path) -> None:

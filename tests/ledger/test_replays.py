@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
@@ -18,7 +19,7 @@ from ledger.tables import replays as replays_table
 from ledger.views import Filter
 from ledger.views.audit import list_audit
 from ledger.views.replays import get_replay
-from tests.engines import ON_SQLITE
+from tests.engines import ON_BOTH, ON_SQLITE
 from tests.ledger.making import delivery, new_event, planned, states, store
 
 NOW = 1_800_000_000.0
@@ -168,3 +169,11 @@ def test_whoever_goes_on_with_a_replay_is_in_the_audit_log_once(ledger: Ledger) 
     with ledger.read() as db:
         said = [(entry["action"], entry["who"], entry["detail"]["replay"]) for entry in list_audit(db, limit=9)]
     assert said[::-1] == [("replay", "ann", 1), ("replay.resume", "bob", 1), ("replay.resume", "ann", 1)]
+
+
+@ON_BOTH
+def test_there_is_no_replay_of_a_number_that_no_database_can_count_to(ledger: Ledger) -> None:
+    with ledger.read() as db:
+        assert get_replay(db, 2**63) is None
+    with pytest.raises(LookupError):
+        advance(ledger, 2**63)

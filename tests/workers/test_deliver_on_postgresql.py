@@ -20,6 +20,7 @@ from ledger.tables import probes
 from tests.engines import ON_POSTGRESQL
 from tests.ledger.making import delivery, new_event, outcomes, settings_for, states, store
 from tests.workers.conftest import Bench
+from workers.deliver import MAX_TOGETHER
 
 pytestmark = ON_POSTGRESQL
 
@@ -107,6 +108,16 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_message_loses_nothing(benc
     with bench.ledger.read() as db:
         assert db.execute(select(func.count()).select_from(probes)).scalar() == 0
     run_next(bench)
+
+
+def test_what_a_message_gives_back_does_not_keep_the_rest_of_it_from_being_run(bench: Bench) -> None:
+    def run(event: Event, context: Context) -> None:
+        if event.id == 2:
+            context.db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    bench.run = run
+    bench.deliver(store(bench.ledger, *[new_event() for _ in range(MAX_TOGETHER + 1)]))
+    assert states(bench.ledger) == ["pending"] * MAX_TOGETHER + ["done"]
 
 
 def test_of_two_messages_that_want_each_others_rows_one_is_given_back_and_nobody_is_blamed(bench: Bench) -> None:
