@@ -6,13 +6,15 @@ or not, and nobody was told that it is.
 
 import asyncio
 import math
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeAlias, cast
 
 import structlog
@@ -47,6 +49,9 @@ PAUSES_S = (0.0, 0.2, 1.0, 5.0)
 SOON_S = 10.0
 # Before it is started again, by how often in succession it has ended so soon after its start.
 
+IGNORED = (signal.SIGINT, signal.SIGTERM)
+# By the process that writes. They are sent to all of a group: the other end of its line says when it is over.
+
 ENDED = "the process that writes has ended"
 
 log = structlog.get_logger()
@@ -68,12 +73,28 @@ Hire: TypeAlias = Callable[[socket.socket], Hand]
 # Starts somebody who serves this end of a line (`ledger.writing.serve`).
 
 
-def hire_process(environ: Mapping[str, str], line: socket.socket) -> Hand:
-    """Start the process that writes. Of all that is open here it inherits the line."""
-    words = [sys.executable, "-m", "ledger.writing", str(line.fileno())]
-    return subprocess.Popen(  # noqa: S603  # our own words
-        words, cwd=CHECKOUT, env=dict(environ), stdin=subprocess.DEVNULL, pass_fds=[line.fileno()]
-    )
+def hire_process(environ: Mapping[str, str], line: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start the process that writes. Of all that is open here it inherits the line.
+
+    It works in this process's directory, or a path that is not absolute (HOOKLINE_DATA_DIR, a file of DATABASE_URL)
+    would lead it to another ledger than everybody else's. What it imports it finds without that.
+    """
+    found = os.pathsep.join(filter(None, [str(CHECKOUT), environ.get("PYTHONPATH")]))
+    words = [sys.executable, "-P", "-m", "ledger.writing", str(line.fileno())]
+    with _signals_put_off():
+        return subprocess.Popen(  # noqa: S603  # our own words
+            words, env={**environ, "PYTHONPATH": found}, stdin=subprocess.DEVNULL, pass_fds=[line.fileno()]
+        )
+
+
+@contextmanager
+def _signals_put_off() -> Iterator[None]:
+    """Keep what is sent to a whole group from who is started here: he ignores it when he has imported what he needs."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Writer:
@@ -153,10 +174,11 @@ class Writer:
             began = time.monotonic()
             try:
                 self._line = await _open(self._hire, self._begun)
+                await self._mind(self._line)
             except OSError as error:
                 log.critical("writer cannot be started", error=str(error))
-            else:
-                await self._mind(self._line)
+            except Exception:  # no thread is left, for one; without another try, nothing would be accepted ever again
+                log.critical("writer cannot be minded", exc_info=True)
             ended_soon = ended_soon + 1 if time.monotonic() - began < SOON_S else 0
             await asyncio.sleep(PAUSES_S[min(ended_soon, len(PAUSES_S) - 1)])
 
@@ -165,6 +187,7 @@ class Writer:
             if line.silent_s() > self._killed_after_s:
                 log.critical("writer killed", reason=f"it has not answered for {self._killed_after_s:g} s")
                 line.kill()
+                await line.ended()  # not before the disk lets go of it, if that is what hangs
         self._line = None
         self._metrics.writer_ended()
         log.critical("writer ended", exit_status=await line.exit_status(), left="it is started again")
@@ -248,6 +271,10 @@ class _Line(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 await self._closed.wait()
         return self._closed.is_set()
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        await self._closed.wait()
 
     def kill(self) -> None:
         """End it at once."""

@@ -27,6 +27,7 @@ from ledger.checkpoints import Checkpointer
 from ledger.commits import Commits, Item
 from ledger.store import Ledger
 from ledger.wire import pack_outcomes, unpack
+from ledger.writer import IGNORED
 
 if TYPE_CHECKING:
     from dramatiq import Broker
@@ -123,14 +124,21 @@ def _end_with(line: socket.socket) -> None:
     threading.Thread(target=end, name="end", daemon=True).start()
 
 
+def _take_line(number: int) -> socket.socket:
+    """Give the line the first number that is free: `select` takes none above 1023, and a web process has as many."""
+    with socket.socket(fileno=number) as handed:
+        return handed.dup()
+
+
 def main() -> None:
     """Write until nobody is there any more."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a group: the other end says when it is over
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     sys.setswitchinterval(SWITCH_S)
     settings = load_settings(os.environ)
     configure_logs(development=settings.hookline_dev)
-    with socket.socket(fileno=int(sys.argv[1])) as line:
+    with _take_line(int(sys.argv[1])) as line:
         _end_with(line)
         metrics = make_metrics(settings)
         ledger = Ledger(make_engine(settings, patience_s=PATIENCE_S))
