@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ from bench.plan import Plan
 from bench.row import Row, Wanted
 from bench.rows.ingest import run_rounds, storm_hookline
 from bench.service import directory, hookline, listens, process, valkey
-from tests.cli.dev.waiting import wait_until
+from tests.cli.dev.waiting import descendants, wait_until
 from tests.servers.ports import unused_port
+from tests.system.process import Process
 from tests.system.secrets import GITHUB_SECRET
 from tests.system.service import START_S
 
@@ -30,6 +32,10 @@ STRETCH = Wanted(text="≥ 1.0 (stretch)", ratio_at_least=1.0)
 OCTOKIT = "@octokit/webhooks"
 INSTALL_TIMEOUT_S = 90.0
 SMOKE_INSTALL_TIMEOUT_S = 15.0
+
+COMMANDS_END_S = 60.0
+LOOKS = 5
+LOOK_S = 0.02
 
 SERVER = """
 import { createServer } from "node:http";
@@ -84,28 +90,36 @@ def _compare(plan: Plan, place: Path, commands: Mapping[str, tuple[str, int]]) -
             "hookline": lambda seconds: storm_hookline(storm, service, own, broker, seconds),
         }
         for name, (command, port) in commands.items():
-            running.enter_context(_listening(place, name.partition(",")[0].rpartition("/")[2], command, port))
-            contenders[name] = _loader(storm, port)
+            short = name.partition(",")[0].rpartition("/")[2]
+            peer = running.enter_context(_listening(place, short, command, port))
+            contenders[name] = _loader(storm, port, peer)
         return run_rounds(storm, contenders, plan)
 
 
-def _loader(storm: Storm, port: int) -> Callable[[float], Load]:
+def _loader(storm: Storm, port: int, peer: Process) -> Callable[[float], Load]:
     def blow(seconds: float) -> Load:
         load = storm.blow(port, seconds)
         load.check(forged_refused=True)
+        # adnanh/webhook has answered long before it has run all its commands: whoever comes next must not pay for them.
+        wait_until(lambda: not any(_runs_something(peer) for _ in range(LOOKS)), timeout_s=COMMANDS_END_S)
         return load
 
     return blow
 
 
+def _runs_something(peer: Process) -> bool:
+    time.sleep(LOOK_S)
+    return bool(descendants(peer.pid))
+
+
 @contextmanager
-def _listening(place: Path, name: str, command: str, port: int) -> Iterator[None]:
+def _listening(place: Path, name: str, command: str, port: int) -> Iterator[Process]:
     environ = {"GITHUB_WEBHOOK_SECRET": GITHUB_SECRET, "PORT": str(port)}
     with process(place, name, command, environ) as running:
         wait_until(lambda: listens(port) or not running.runs(), timeout_s=START_S)
         if not running.runs():
             raise CheckFailed(f"{name} ended: {running.printed()[-500:]}")
-        yield
+        yield running
 
 
 def _webhook_command(place: Path, port: int, _patience_s: float) -> str:
