@@ -1,17 +1,16 @@
 """RabbitMQ as the broker."""
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import structlog
-from dramatiq import Consumer, Message, MessageProxy
+from dramatiq import Consumer, Message
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.middleware import Middleware
 from pika import PlainCredentials, SSLOptions
 from pika.exceptions import AMQPError
 
+from config.brokers.consumer import RabbitmqConsumer
 from config.brokers.errors import BROKER_ERRORS, failed
 from config.brokers.line import Line
 from config.brokers.sound import SoundMessages
@@ -30,12 +29,8 @@ HEARTBEAT_S = 5
 QUIET_MS = 500
 # RabbitMQ pushes messages: a consumer only wakes up this often to see whether it should end.
 
-CLOSE_TIMEOUT_S = 0.5
-
 PROBE_QUEUE = "hookline.probe"
 # There is no such queue, so RabbitMQ confirms what is sent to it and keeps nothing.
-
-log = structlog.get_logger()
 
 
 def connection_parameters(url: RabbitmqUrl) -> list[dict[str, Any]]:
@@ -83,7 +78,13 @@ class RabbitmqDoorbells(RabbitmqBroker):
             consumer = super().consume(queue_name, prefetch, max(timeout, QUIET_MS))
         except BROKER_ERRORS as error:
             raise failed(error) from None
-        return SoundMessages(_PromptlyClosed(consumer), queue_name)
+        return SoundMessages(RabbitmqConsumer(consumer, queue_name, self.count_waiting), queue_name)
+
+    def count_waiting(self, queue_name: str) -> int:
+        """Count the messages in a queue that no worker has fetched. Raises one of BROKER_ERRORS."""
+        counted: list[int] = []
+        self._do(lambda: counted.append(self._count(queue_name)))
+        return counted[0]
 
     def probe(self) -> None:
         """Publish something: RabbitMQ still accepts connections when it is full.
@@ -106,6 +107,13 @@ class RabbitmqDoorbells(RabbitmqBroker):
         except (*BROKER_ERRORS, AssertionError) as error:  # pika asserts that nothing happens out of order
             raise failed(error) from None
 
+    def _count(self, queue_name: str) -> int:
+        try:
+            return int(self.channel.queue_declare(queue_name, passive=True).method.message_count)
+        except AMQPError:  # there is no such queue: that closes the channel
+            del self.connection
+            raise
+
     def _publish_nothing(self) -> None:
         try:
             self.channel.basic_publish(exchange="", routing_key=PROBE_QUEUE, body=b"")
@@ -124,36 +132,3 @@ class RabbitmqDoorbells(RabbitmqBroker):
 
     def _hang_up(self) -> None:
         del self.connection
-
-
-class _PromptlyClosed(Consumer):
-    """A consumer whose closing takes half a second at most, also while RabbitMQ hangs.
-
-    pika waits for RabbitMQ's farewell until it has missed enough heartbeats, and a worker has eight consumers.
-    """
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-
-    def __next__(self) -> MessageProxy | None:
-        return next(self._consumer)
-
-    def ack(self, message: MessageProxy) -> None:
-        self._consumer.ack(message)
-
-    def nack(self, message: MessageProxy) -> None:
-        self._consumer.nack(message)
-
-    def requeue(self, messages: object) -> None:
-        """Do nothing: RabbitMQ puts back what was not acknowledged when the connection closes."""
-
-    def close(self) -> None:
-        closing = threading.Thread(target=self._close, name="goodbye", daemon=True)
-        closing.start()
-        closing.join(CLOSE_TIMEOUT_S)
-
-    def _close(self) -> None:
-        try:
-            self._consumer.close()
-        except Exception as error:  # noqa: BLE001  # whatever is said at a goodbye must not end the process
-            log.debug("queue left without goodbye", error=type(error).__name__)

@@ -68,6 +68,23 @@ def test_queues_that_somebody_deleted_are_made_again(server: RabbitmqServer, bro
     assert server.waiting("payments") == 1
 
 
+def test_a_consumer_that_rabbitmq_has_forgotten_is_made_anew_and_gets_what_waits(
+    server: RabbitmqServer, broker: Any
+) -> None:
+    server.delete(*QUEUES)
+    consumer = broker.consume("payments", prefetch=16, timeout=1)
+    assert next(consumer) is None
+    server.forget_consumers("payments")
+    assert rings(broker)
+
+    assert not any(consumer)  # it ends, without a message
+
+    consumer.close()
+    anew = broker.consume("payments", prefetch=16, timeout=1)
+    assert next(message for message in anew if message is not None).actor_name == "deliver"
+    anew.close()
+
+
 def test_a_queue_of_another_type_is_in_the_way_until_it_is_deleted(server: RabbitmqServer, broker: Any) -> None:
     server.delete(*QUEUES)
     with server.connect() as connection:

@@ -34,6 +34,13 @@ SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
 
 PERMISSIONS = {"configure": ".*", "write": ".*", "read": ".*"}
 
+FORGET = """
+{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
+[ra:process_command(amqqueue:get_pid(Queue), rabbit_fifo:make_checkout({{Tag, Channel}}, cancel, #{{}}))
+ || {{Channel, Tag, _, _, _, _, _, _}} <- rabbit_amqqueue:consumers(Queue)].
+"""
+# Erlang. What a quorum queue itself does when a consumer leaves; its channel is not told.
+
 
 class RabbitmqServer:
     """One server in one directory. It may be stopped, killed, frozen, filled, and started again."""
@@ -107,6 +114,10 @@ class RabbitmqServer:
         with self.connect() as connection:
             for queue in queues:
                 connection.channel().queue_delete(queue)
+
+    def forget_consumers(self, queue: str) -> None:
+        """Let it give a queue's consumers no more messages, without a word to them."""
+        self.ctl("eval", FORGET.format(vhost=VHOST, queue=queue))
 
     def fill(self) -> None:
         """Let it think that all memory is used: it stops reading from whoever publishes."""
