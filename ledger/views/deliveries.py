@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from ledger.event import DeliveryState
 from ledger.indexed import DEAD, QUEUED, RUNNING, WAITING
-from ledger.question import Asked, Clause, Row, all_of, among, column, each, first, rows, up_to, value
+from ledger.question import Asked, Clause, Row, all_of, among, column, each, first, rows, value
 from ledger.shown import View
 from ledger.views.filter import Filter, Position, below, down, event_conditions, is_about_events, is_known
-from ledger.views.view import NOTHING, Page, delivery_view, event_of
+from ledger.views.view import NOTHING, Page, cut, delivery_view, event_of, one_more
 
 BY_EVENT = ("events.received_at", "events.id", "deliveries.id")
 BY_DELIVERY = ("deliveries.event_id", "deliveries.id")
@@ -33,10 +33,7 @@ def page_of_deliveries(db: Asked, wanted: Filter) -> Page:
     """Give a page of deliveries with the event that each is for, newest events first; `wanted.limit` is how many."""
     if wanted.handler is not None and not is_known(db, wanted.handler):
         return NOTHING
-    found = _newest(db, wanted, limit=None if wanted.limit is None else wanted.limit + 1)
-    shown = found[: wanted.limit]
-    last = shown[-1] if len(found) > len(shown) else None
-    after = None if last is None else (last["received_at"], last["event_id"], last["id"])
+    shown, after = cut(_newest(db, wanted), wanted.limit, by=("received_at", "event_id", "id"))
     return Page([delivery_view(row) | event_of(row) for row in shown], after)
 
 
@@ -57,7 +54,7 @@ _POSITION = """
 """
 
 
-def _newest(db: Asked, wanted: Filter, *, limit: int | None) -> list[Row]:
+def _newest(db: Asked, wanted: Filter) -> list[Row]:
     """Find the deliveries that match, with what is shown of their events."""
     few = FEW.get(DeliveryState(wanted.state)) if wanted.state is not None else None
     columns = BY_EVENT if few is not None or is_about_events(wanted) else BY_DELIVERY
@@ -70,7 +67,7 @@ def _newest(db: Asked, wanted: Filter, *, limit: int | None) -> list[Row]:
         clauses.append(Clause(f"deliveries.id IN ({few})"))
     if wanted.before is not None:
         clauses.append(below(columns, wanted.before[-len(columns) :]))
-    its, most = all_of(clauses), up_to(limit)
+    its, most = all_of(clauses), one_more(wanted.limit)
     text = f"""
         SELECT {_SHOWN}, events.source, events.external_id, events.type, events.received_at
         FROM deliveries JOIN events ON {its_event}

@@ -8,7 +8,7 @@ from ledger.question import Asked, Clause, Row, all_of, among, column, each, fir
 from ledger.shown import View
 from ledger.views.deliveries import deliveries_of
 from ledger.views.filter import Filter, Position, begins, below, down, event_conditions, has_handler, is_known
-from ledger.views.view import NOTHING, Page, event_view
+from ledger.views.view import NOTHING, Page, cut, event_view, one_more
 
 WAITING_DELIVERIES = (DeliveryState.PENDING, DeliveryState.QUEUED, DeliveryState.RUNNING)
 WAITING_EFFECTS = (EffectState.PLANNED, EffectState.SENDING, EffectState.AMBIGUOUS)
@@ -72,11 +72,10 @@ def page_of_events(db: Asked, wanted: Filter) -> Page:
     clauses = _conditions(wanted, one_of_many=_matches_many(db, wanted.external_id))
     if wanted.before is not None:
         clauses.append(below(NEWEST_FIRST, wanted.before))
-    its, most = all_of(clauses), up_to(None if wanted.limit is None else wanted.limit + 1)
+    its, most = all_of(clauses), one_more(wanted.limit)
     text = f"SELECT {_SHOWN} FROM events WHERE {its.text} {down(NEWEST_FIRST)} {most.text}"
     found = rows(db, text, {**its.values, **most.values})
-    shown = found[: wanted.limit]
-    after = (shown[-1]["received_at"], shown[-1]["id"]) if len(found) > len(shown) else None
+    shown, after = cut(found, wanted.limit, by=("received_at", "id"))
     return Page(_event_views(db, shown), after)
 
 

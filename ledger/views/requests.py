@@ -2,10 +2,10 @@
 
 import json
 
-from ledger.question import Asked, Clause, Row, all_of, first, rows, up_to
+from ledger.question import Asked, Clause, Row, all_of, first, rows
 from ledger.shown import View, rfc3339
 from ledger.views.filter import Filter, Position, below, down, time_conditions
-from ledger.views.view import Page
+from ledger.views.view import Page, cut, one_more
 
 NEWEST_FIRST = ("received_at", "id")
 
@@ -21,11 +21,10 @@ def page_of_requests(db: Asked, wanted: Filter) -> Page:
         clauses.append(Clause("reason = :reason", {"reason": wanted.state}))
     if wanted.before is not None:
         clauses.append(below(NEWEST_FIRST, wanted.before))
-    its, most = all_of(clauses), up_to(None if wanted.limit is None else wanted.limit + 1)
+    its, most = all_of(clauses), one_more(wanted.limit)
     text = f"SELECT {_SHOWN} FROM requests WHERE {its.text} {down(NEWEST_FIRST)} {most.text}"
     found = rows(db, text, {**its.values, **most.values})
-    shown = found[: wanted.limit]
-    after = (shown[-1]["received_at"], shown[-1]["id"]) if len(found) > len(shown) else None
+    shown, after = cut(found, wanted.limit, by=NEWEST_FIRST)
     return Page([_view(row) for row in shown], after)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.question import Row
+from ledger.question import Clause, Row, up_to
 from ledger.shown import View, rfc3339
 from ledger.views.filter import Position
 
@@ -23,6 +23,24 @@ class Page:
 
 
 NOTHING = Page([], None)
+
+
+def one_more(limit: int | None) -> Clause:
+    """Ask for a row more than a page has: it tells whether there is another page."""
+    return up_to(None if limit is None else limit + 1)
+
+
+def cut(found: list[Row], limit: int | None, *, by: tuple[str, ...]) -> tuple[list[Row], Position | None]:
+    """Give the rows of a page, and where the next page begins.
+
+    Args:
+        found: what `one_more` let through.
+        limit: how many belong on the page.
+        by: the columns that say where in the list a row is.
+
+    """
+    shown = found[:limit]
+    return shown, tuple(shown[-1][name] for name in by) if len(found) > len(shown) else None
 
 
 def event_view(row: Row, owed: Iterable[View], *, state: str) -> View:
