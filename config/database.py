@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -38,7 +38,23 @@ def database_url(settings: Settings) -> URL:
         raise InvalidSettings([f"DATABASE_URL names {backend}: the ledger is kept in postgresql:// or sqlite:///"])
     if backend == "sqlite" and not url.database:
         raise InvalidSettings(["DATABASE_URL names no file: sqlite:////path/to/ledger.db"])
+    _refuse_unknown(url.query.keys() - _options_of(backend), backend)
     return url.set(drivername="postgresql+psycopg" if backend == "postgresql" else "sqlite")
+
+
+def _options_of(backend: str) -> frozenset[str]:
+    if backend == "sqlite":
+        return frozenset()
+    from config.postgresql import all_options  # noqa: PLC0415  # the driver, which SQLite does without
+
+    return all_options()
+
+
+def _refuse_unknown(options: Iterable[str], backend: str) -> None:
+    """Refuse what only the driver knows: it is meant for programs that call it, and ends in a traceback here."""
+    if names := ", ".join(sorted(options)):
+        known = "PostgreSQL's own (sslmode, for example)" if backend == "postgresql" else "nothing"
+        raise InvalidSettings([f"DATABASE_URL cannot be used: it asks for {names}; behind its ? may stand {known}"])
 
 
 def make_engine(settings: Settings, *, fsync: bool = True, patience_s: float = math.inf) -> Engine:

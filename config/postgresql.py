@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Conninfo, TransactionStatus
 from psycopg.waiting import Ready
 
 from config.settings import Settings
@@ -122,6 +122,11 @@ def address_in(url: str) -> dict[str, str] | None:
         return None
     known = {name: unquote(parts[name] or "") for name in ("host", "port", "user", "password", "dbname")}
     return {name: text for name, text in known.items() if text} | options
+
+
+def all_options() -> frozenset[str]:
+    """Name what a URL may ask libpq for; psycopg would take some more for arguments of its own."""
+    return frozenset(each.keyword.decode() for each in Conninfo.get_defaults())
 
 
 def _options(settings: Settings, *, fsync: bool, patience_s: float) -> str:

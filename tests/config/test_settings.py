@@ -37,6 +37,19 @@ def test_a_database_url_that_cannot_hold_the_ledger_is_refused(value: str) -> No
         database_url(load_settings({"DATABASE_URL": value}))
 
 
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [
+        ("postgresql://db/ledger?row_factory=x&sslmode=require", "row_factory"),
+        ("postgresql://db/ledger?patience_s=3", "patience_s"),
+        ("sqlite:////var/ledger.db?timeout=abc", "timeout"),
+    ],
+)
+def test_an_option_that_no_database_knows_is_refused_by_name(url: str, option: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"DATABASE_URL cannot be used: it asks for {option};"):
+        database_url(load_settings({"DATABASE_URL": url}))
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "8000.5"])
 def test_a_port_that_is_none_is_refused_by_name(port: str) -> None:
     with pytest.raises(InvalidSettings, match="PORT cannot be used"):
