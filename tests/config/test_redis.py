@@ -159,7 +159,7 @@ def test_sentinels_are_asked_again_when_the_master_is_gone() -> None:
         watched.first.kill()
 
         assert not rings(broker)
-        wait_until(lambda: is_reachable(broker), timeout_s=30)
+        wait_until(lambda: is_reachable(broker))
         assert rings(broker)
         assert watched.master_port() == watched.second.port
         assert not rings(broker_at(watched.url.replace("=watcher", "=wrong")))
