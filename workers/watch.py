@@ -65,17 +65,21 @@ class Watch:
         self._limits: dict[object, _Limit] = {}
         self._striking = threading.Lock()
         self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._parent = os.getppid()
         self._orphaned = False
 
     def start(self) -> None:
         """Start the threads: one must not wait for the ledger, which may be locked by what the other has to stop."""
         for name, run in (("watch", self._watch), ("beat", self._beat)):
-            threading.Thread(target=run, name=name, daemon=True).start()
+            self._threads.append(threading.Thread(target=run, name=name, daemon=True))
+            self._threads[-1].start()
 
-    def stop(self) -> None:
-        """End the threads."""
+    def stop(self, timeout_s: float = 0.0) -> None:
+        """End the threads; wait so long for each of them, which may be in the middle of a transaction."""
         self._stopping.set()
+        for each in self._threads:
+            each.join(timeout_s)
 
     def held(self) -> list[str]:
         """Give the tokens of the claims that are being worked on."""

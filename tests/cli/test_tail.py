@@ -18,7 +18,7 @@ from tests.cli.shell import Shell
 from tests.engines import ON_BOTH, ON_POSTGRESQL
 from tests.ledger.making import new_event, store
 
-SOON_S = 20
+SOON_S = 60
 
 
 @contextmanager

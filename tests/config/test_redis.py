@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from config.broker import BROKER_ERRORS, is_reachable, make_broker
+from config.brokers.redis import ANSWER_TIMEOUT_S
 from config.settings import load_settings
 from ledger.announce import ring_deliveries
 from tests.cli.dev.waiting import wait_until
@@ -23,6 +24,9 @@ from tests.servers.tls import issue_certificate
 
 PASSWORD = "p@ss:w/rd"
 ESCAPED = "p%40ss%3Aw%2Frd"
+
+WAITS_S = ANSWER_TIMEOUT_S / 2
+# A consumer, for a message, where nobody wakes it.
 
 
 def broker_at(url: str) -> Any:
@@ -155,7 +159,7 @@ def test_sentinels_are_asked_again_when_the_master_is_gone() -> None:
         watched.first.kill()
 
         assert not rings(broker)
-        wait_until(lambda: is_reachable(broker), timeout_s=30)
+        wait_until(lambda: is_reachable(broker))
         assert rings(broker)
         assert watched.master_port() == watched.second.port
         assert not rings(broker_at(watched.url.replace("=watcher", "=wrong")))
@@ -168,21 +172,25 @@ def test_sentinels_are_asked_again_when_the_master_is_gone() -> None:
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:{port}", "redis+sentinel://127.0.0.1:{port}/ledger"])
 def test_a_command_that_fails_is_not_sent_again(url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.5)
+        listener.settimeout(0.2)
         taken: list[socket.socket] = []
+        over = threading.Event()
 
         def hang_up() -> None:
             while True:
                 try:
                     connection, _ = listener.accept()
                 except TimeoutError:
-                    return
+                    if over.is_set():  # and nobody waits to be let in
+                        return
+                    continue
                 taken.append(connection)
                 connection.close()
 
         answering = threading.Thread(target=hang_up)
         answering.start()
         assert not rings(broker_at(url.format(port=listener.getsockname()[1])))
+        over.set()
         answering.join()
 
     assert len(taken) == 1
@@ -191,19 +199,21 @@ def test_a_command_that_fails_is_not_sent_again(url: str) -> None:
 def test_a_message_wakes_its_consumer_at_once_and_waiting_takes_nothing_from_the_queue(server: RedisServer) -> None:
     broker = broker_at(server.url)
     broker.declare_queue("payments")
-    consumers = [broker.consume("payments", timeout=1_000) for _ in range(2)]
-    assert [next(each) for each in consumers] == [None, None]
-    bell = threading.Timer(0.1, rings, [broker])
-    bell.start()
+    waiting, other = (broker.consume("payments", timeout=1_000) for _ in range(2))
+    assert [next(waiting), next(other)] == [None, None]
 
-    began = time.monotonic()
-    assert next(consumers[0]) is None  # it was woken, and looks
-    woken_after_s = time.monotonic() - began
-    bell.join()
+    def is_woken() -> bool:
+        bell = threading.Timer(0.1, rings, [broker])
+        bell.start()
+        began = time.monotonic()
+        found = next(waiting)  # none: it was woken, and will look; or it has waited for as long as it may
+        took_s = time.monotonic() - began
+        bell.join()
+        message = found or next(other)
+        assert message.args == ([1],)
+        (waiting if found else other).ack(message)
+        assert next(waiting) is None
+        return found is None and took_s < WAITS_S * 0.8
 
-    assert woken_after_s < 0.9
-    message = next(consumers[1])
-    assert message.args == ([1],)
-    consumers[1].ack(message)
-    assert next(consumers[0]) is None
+    wait_until(is_woken)  # once is proof: on a busy machine the bell may ring too early or too late
     broker.client.close()

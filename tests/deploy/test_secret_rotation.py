@@ -162,7 +162,7 @@ def test_secrets_are_rotated_step_by_step_and_no_request_is_rejected(
 
 def matched(webs: Sequence[Web], position: int) -> dict[str, float]:
     """Give how many webhooks of each source the secret at this position matched, as any web process says."""
-    page = get(f"http://127.0.0.1:{webs[0].port}/metrics", timeout_s=10).text
+    page = get(f"http://127.0.0.1:{webs[0].port}/metrics", timeout_s=30).text
     lines = [line for line in page.splitlines() if line.startswith("hookline_secret_matched_total{")]
     return {
         source: float(line.rpartition(" ")[2])

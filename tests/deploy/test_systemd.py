@@ -101,7 +101,7 @@ def test_the_units_start_a_service_that_handles_events(host: Host, tmp_path: Pat
     parcel = make_dispute()
     answer = Sender(f"http://127.0.0.1:{host.port}", tmp_path / "sender.jsonl").send(parcel)
     assert answer.status == httpx.codes.OK, host["web"].printed()
-    wait_until(lambda: host.ledger.is_done(parcel.external_id), timeout_s=30)
+    wait_until(lambda: host.ledger.is_done(parcel.external_id), timeout_s=60)
 
 
 def test_the_prune_unit_prunes(host: Host) -> None:

@@ -27,7 +27,7 @@ from tests.ledger.making import new_event
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def test_a_large_body_that_takes_too_long_leaves_nothing_behind(ledger: Ledger) 
 
 
 def test_when_the_time_is_short_a_large_body_is_written_with_shorter_rests(ledger: Ledger) -> None:
-    write_body(ledger, body_of(20 * PIECE_BYTES), until=time.monotonic() + 3, rest=1_000)
-    assert left(ledger) == (1, 20)
+    write_body(ledger, body_of(5 * PIECE_BYTES), until=time.monotonic() + 3, rest=1_000)
+    assert left(ledger) == (1, 5)
 
 
 async def test_a_large_body_that_the_database_refuses_leaves_no_event(ledger: Ledger, large: LargeWriter) -> None:

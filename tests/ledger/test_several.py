@@ -58,7 +58,7 @@ async def test_two_web_processes_that_get_the_same_events_in_any_order_answer_al
 
 async def _append_shuffled(writer: Writer, keys: list[str]) -> dict[str, Receipt]:
     shuffled = random.sample(keys, len(keys))
-    receipts = await asyncio.gather(*(writer.append(new_event(key=key), timeout_s=20) for key in shuffled))
+    receipts = await asyncio.gather(*(writer.append(new_event(key=key), timeout_s=60) for key in shuffled))
     return dict(zip(shuffled, receipts, strict=True))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,11 +19,14 @@ from hypothesis import strategies as st
 from config.settings import CHECKOUT
 from ledger.errors import LedgerUnavailable
 from ledger.event import FORM, JSON
-from receivers.apart import TOO_MUCH_MEMORY, Apart
+from receivers.apart import MEMORY_BYTES, TOO_MUCH_MEMORY, Apart
 from receivers.provider import MIB, Handshake, Headers, Incoming, Provider, Request
 from receivers.providers import load_providers
 
-ENDS_S = 30.0
+ENDS_S = 60.0
+
+LITTLE_BYTES = 200 * MIB
+# Of memory: enough for any real body of a few MB, and sooner used up than what it may take.
 
 BY_PATH = {provider.path: provider for provider in load_providers()}
 GITHUB = BY_PATH["/webhooks/github"]
@@ -99,7 +103,11 @@ def test_where_there_can_be_no_other_process_it_is_read_here(asking: Asking) -> 
 
 
 def test_a_body_that_takes_far_more_memory_than_it_has_bytes_is_an_event_that_could_not_be_read(asking: Asking) -> None:
-    asked = request(b'{"alert":{"rule":[' + b"[]," * (8 * MIB) + b"1]}}")
+    asking.read(GITHUB, request(b"{}"))
+    (reader,) = children("receivers.apart")
+    bound_bytes, _ = resource.prlimit(reader, resource.RLIMIT_DATA, (LITTLE_BYTES, LITTLE_BYTES))
+    assert bound_bytes == MEMORY_BYTES
+    asked = request(b'{"alert":{"rule":[' + b"[]," * (3 * MIB) + b"1]}}")
     read = asking.read(GITHUB, asked)
     whole = GITHUB.read(asked._replace(body=b"{}"))
     assert isinstance(whole, Incoming)
@@ -117,7 +125,7 @@ def test_a_body_that_is_not_read_in_time_is_refused_and_its_reader_ended() -> No
 
 def test_the_process_ends_when_nothing_comes_and_nothing_of_it_stays() -> None:
     before = children()
-    impatient = Asking(idle_s=0.01)
+    impatient = Asking(answer_s=60, idle_s=0.01)
     impatient.read(GITHUB, request(b"{}"))
     impatient.wait(lambda: children() == before)
     impatient.stop()
@@ -141,7 +149,15 @@ def children(module: str = "") -> list[int]:
     """Give the processes that this one started, waited for or not; or those that run a module."""
     every = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     ids = [int(each) for listed in every for each in listed.read_text(encoding="ascii").split()]
-    return sorted(each for each in ids if module in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8"))
+    return sorted(each for each in ids if module in command_of(each))
+
+
+def command_of(pid: int) -> str:
+    """Give how a process was started; nothing when it is over, but still not waited for or just gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_the_process_outlives_signals_to_its_group_and_ends_with_whoever_it_reads_for() -> None:

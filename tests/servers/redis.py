@@ -16,7 +16,7 @@ from tests.cli.dev.waiting import wait_until
 from tests.servers.leash import leash
 from tests.servers.ports import unused_port
 
-READY_S = 30.0
+READY_S = 60.0
 
 
 class RedisServer:

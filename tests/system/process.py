@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.cli.dev.waiting import descendants, wait_until
 from tests.cli.forked import Forked
 
-END_S = 20.0
+END_S = 60.0
 
 
 class Process:

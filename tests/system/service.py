@@ -126,11 +126,11 @@ class Service:
         except httpx.HTTPError:
             return False
 
-    def wait_until_idle(self, *, timeout_s: float = 30.0) -> float:
+    def wait_until_idle(self, *, timeout_s: float = 60.0) -> float:
         """Wait until nothing is left to do. Give how long it took."""
         return self.wait_for(lambda: self.ledger.unfinished() == 0, timeout_s=timeout_s)
 
-    def wait_for(self, condition: Callable[[], bool], *, timeout_s: float = 30.0) -> float:
+    def wait_for(self, condition: Callable[[], bool], *, timeout_s: float = 60.0) -> float:
         """Wait for a condition. Give how long it took; show the logs when it does not come true."""
         began = time.monotonic()
         try:

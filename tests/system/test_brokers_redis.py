@@ -20,7 +20,7 @@ ESCAPED = "pass%20word%2F1"
 
 BETWEEN = 30
 
-FAILED_OVER_S = 30.0
+FAILED_OVER_S = 60.0
 
 
 def test_every_accepted_event_is_handled_whatever_happens_to_a_redis_behind_tls_and_a_password(

@@ -58,7 +58,7 @@ class Provider:
 
     def send(self, parcel: Parcel, secret: str, *, status: int = 200) -> None:
         headers = {**parcel.sign(secret), **HEADERS}
-        with make_client(self._service.url, timeout_s=10) as client:
+        with make_client(self._service.url, timeout_s=30) as client:
             answer = client.post(parcel.path, content=parcel.body, headers=headers)
         assert answer.status_code == status
         signatures = [value.rpartition("=")[2] for name, value in headers.items() if "signature" in name]
@@ -86,12 +86,12 @@ def test_nothing_secret_gets_anywhere(service_with: MakeService, slack: SlackSta
     service.wait_for(lambda: bool(service.ledger.rows("SELECT id FROM deliveries WHERE state = 'failed'")))
     service[VALKEY].kill()
     provider.send(make_dispute(), STRIPE_NEW)
-    service["worker"].wait_for_line("Restarting consumer", timeout_s=30)
-    service["web"].wait_for_line("broker does not answer", timeout_s=30)
+    service["worker"].wait_for_line("Restarting consumer", timeout_s=60)
+    service["web"].wait_for_line("broker does not answer", timeout_s=60)
     service.start(VALKEY)
     with valkey(service) as client:
         push(client, make_message([1], queue="nowhere"))
-    service["worker"].wait_for_line("message passed over", timeout_s=30)
+    service["worker"].wait_for_line("message passed over", timeout_s=60)
     shown = "\n".join(service.cli(*words).stdout for words in COMMANDS)
     for name in ("web", "worker", "sweeper", VALKEY):
         service[name].stop()

@@ -37,7 +37,7 @@ def test_a_worker_that_loses_a_thread_ends_with_status_70_and_is_started_again(
 
     sender.send(make_payment())
 
-    service[DEV].wait_for_line(f"worker ended with exit status {SOFTWARE}; it is started again", timeout_s=30)
+    service[DEV].wait_for_line(f"worker ended with exit status {SOFTWARE}; it is started again", timeout_s=60)
     assert "its thread victim died of ZeroDivisionError" in service[DEV].printed()
     parcel = make_dispute()
     assert sender.send(parcel).accepted

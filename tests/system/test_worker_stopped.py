@@ -83,7 +83,7 @@ def test_sigterm_gives_back_what_hangs_also_while_the_broker_is(
     trouble = slack.expect(Trouble(takes=True, hold=True))
     posting, hanging = make_dispute(), make_spare()
     sender.send(posting)
-    assert trouble.reached.wait(30)
+    assert trouble.reached.wait(60)
     sender.send(hanging)
     service.wait_for(runs.exists)
     break_broker(service)

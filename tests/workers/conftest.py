@@ -19,6 +19,9 @@ from workers.report import Report
 from workers.send import Sender
 from workers.watch import Watch
 
+ENDS_S = 60.0
+# For a watch that is told to: in the middle of a transaction it needs its ledger.
+
 
 @dataclass
 class Bench:
@@ -62,7 +65,7 @@ def bench(ledger: Ledger) -> Iterator[Bench]:
     watch = Watch(ledger, tick_s=0.01)
     watch.start()
     yield Bench(ledger, watch)
-    watch.stop()
+    watch.stop(ENDS_S)
 
 
 @pytest.fixture
@@ -81,4 +84,4 @@ def sender(ledger: Ledger, slack: SlackStandIn) -> Iterator[Sender]:
     watch.start()
     client = WebClient(token=TOKEN, base_url=slack.environ["SLACK_API_URL"], timeout=5, retry_handlers=[])
     yield Sender(ledger=ledger, slack=Slack(client), watch=watch, report=Report(metrics=uncounted(), traces=Traces()))
-    watch.stop()
+    watch.stop(ENDS_S)

@@ -128,7 +128,7 @@ def test_of_two_messages_that_want_each_others_rows_one_is_given_back_and_nobody
         mine, other = (1, 2) if event.id == 1 else (2, 1)
         context.db.execute(update(probes).where(probes.c.id == mine).values(at=probes.c.at + 1))
         if next(first_time) < 2:
-            both_have_one.wait(timeout=20)
+            both_have_one.wait(timeout=60)
         context.db.execute(update(probes).where(probes.c.id == other).values(at=probes.c.at + 1))
 
     bench.run = run

@@ -15,6 +15,7 @@ from ledger.store import Ledger
 from ledger.tables import deliveries, effects
 from tests.ledger.making import new_event, store
 from tests.system.slack_stand_in import ENGINEERING, FINANCE, TOKEN, SlackStandIn
+from tests.workers.conftest import ENDS_S
 from workers.digest import DigestRound
 from workers.post import Slack
 from workers.report import Report
@@ -43,7 +44,7 @@ def sender(ledger: Ledger, slack: SlackStandIn) -> Iterator[Sender]:
     watch.start()
     client = WebClient(token=TOKEN, base_url=slack.environ["SLACK_API_URL"], timeout=5, retry_handlers=[])
     yield Sender(ledger=ledger, slack=Slack(client), watch=watch, report=Report(metrics=uncounted(), traces=Traces()))
-    watch.stop()
+    watch.stop(ENDS_S)
 
 
 def at_once(*deeds: Callable[[], None]) -> None:

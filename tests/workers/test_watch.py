@@ -13,6 +13,7 @@ from config.settings import CHECKOUT
 from ledger import claims
 from ledger.store import Ledger
 from tests.ledger.making import delivery, new_event, store
+from tests.workers.conftest import ENDS_S
 from workers.watch import EXIT_STATUS, RanTooLong, Watch
 
 
@@ -59,7 +60,7 @@ def watch(ledger: Ledger) -> Iterator[Watch]:
     watch = Watch(ledger, tick_s=0.001, beat_interval_s=0.01)
     watch.start()
     yield watch
-    watch.stop()
+    watch.stop(ENDS_S)
 
 
 def test_what_runs_too_long_is_interrupted(watch: Watch) -> None:
@@ -125,7 +126,7 @@ def beats(ledger: Ledger, delivery_id: int) -> int:
 
 
 def wait_for_beats(ledger: Ledger, delivery_id: int, count: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while beats(ledger, delivery_id) < count:
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)

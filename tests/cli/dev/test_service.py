@@ -18,7 +18,7 @@ from cli.dev.service import LONGEST_PAUSE_S, STEADY_S, Backoff, Service, Surroun
 from tests.cli.dev.waiting import members
 
 PYTHON = sys.executable
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cli.dev.errors import SocketPathUnusable
 from cli.dev.valkey import prepare_socket_directory, prepare_valkey, wait_for_socket
 from config.settings import UNIX_SOCKET_PATH_MAX, Settings, load_settings
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @contextmanager

@@ -8,7 +8,7 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.25
 # Looking costs processor time that what is waited for may need: it is looked less often at what takes long.
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     """Wait for a condition, and fail when it does not come true in time."""
     began = time.monotonic()
     while not condition():

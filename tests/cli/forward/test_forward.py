@@ -121,11 +121,11 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline() -> None:
         thread = threading.Thread(target=drip)
         thread.start()
         target = resolve(f"http://127.0.0.1:{listener.getsockname()[1]}/", allow_remote=False)
-        answer = post(target, {}, b"{}", timeout_s=0.3)
+        answer = post(target, {}, b"{}", timeout_s=1)
         over.set()
         thread.join()
-    assert (answer.status, answer.error, answer.connected) == (None, "no answer within 0.3 s", True)
-    assert 0.3 <= answer.took_s < 5
+    assert (answer.status, answer.error, answer.connected) == (None, "no answer within 1 s", True)
+    assert 1 <= answer.took_s < 20
 
 
 def test_the_command_sends_the_original_bytes_and_fails_when_the_answer_does(shell: Shell, ledger: Ledger) -> None:

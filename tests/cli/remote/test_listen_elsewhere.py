@@ -43,7 +43,7 @@ def test_a_service_that_goes_and_comes_back_is_said_and_nothing_is_missed(tmp_pa
             assert process.stderr.readline() == "the ledger answers again\n"
             assert json.loads(process.stdout.readline())["external_id"] == "evt_missed"
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
     finally:
         ledger.close()
         server.close()

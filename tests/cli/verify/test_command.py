@@ -53,7 +53,7 @@ def test_a_rejected_request_and_a_stored_event_bring_what_was_kept(
                 headers="{}", body_size=len(BODY), body_sha256="0" * 64,
             )
         )  # fmt: skip
-    in_pieces = write_body(ledger, BODY, until=time.monotonic() + 10)
+    in_pieces = write_body(ledger, BODY, until=time.monotonic() + 60)
     store(ledger, new_event(key="evt_1", body=b"", body_id=in_pieces, received_at=NOW))
     having = shell.having(STRIPE_WEBHOOK_SECRET=f"whsec_another_0123456789,{SECRET}")
     done = having.run("verify", "--request", "1")

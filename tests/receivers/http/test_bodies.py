@@ -31,7 +31,7 @@ def unsigned(path: str, *headers: tuple[str, str]) -> bytes:
 
 def hanging(server: Server, path: str, *, announced: int, sent: int) -> socket.socket:
     """Open a connection that sends a part of its body and then nothing."""
-    opened = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    opened = socket.create_connection(("127.0.0.1", server.port), timeout=ANSWER_S)
     opened.sendall(unsigned(path, ("content-length", str(announced))))
     opened.sendall(b"x" * sent)
     return opened

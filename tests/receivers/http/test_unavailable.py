@@ -92,7 +92,7 @@ def test_sigterm_answers_what_is_in_flight_and_ends(own_server: Server) -> None:
         for each, request in zip(opened, asked, strict=True):
             each.sendall(request.body)
         assert {read_answer(each).status for each in opened} == {200}
-    own_server.process.wait(10)
+    own_server.process.wait(ANSWER_S)
     assert own_server.count("events") == len(asked)
     assert "Traceback" not in own_server.printed()
 
@@ -102,5 +102,5 @@ def test_sigterm_gives_up_on_a_body_that_does_not_come_and_says_so(own_server: S
         begin(opened, webhook("/webhooks/github").with_headers(content_type=JSON))
         own_server.process.send_signal(signal.SIGTERM)
         assert read_answer(opened).status == 503
-    own_server.process.wait(10)
+    own_server.process.wait(ANSWER_S)
     assert "Traceback" not in own_server.printed()
