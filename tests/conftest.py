@@ -2,8 +2,9 @@
 
 import gc
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -12,12 +13,16 @@ from sqlalchemy import URL, make_url
 
 from config.database import make_engine
 from ledger.store import Ledger
+from tests.cli.dev.waiting import wait_until
 from tests.cli.shell import open_nursery
 from tests.engines import POSTGRESQL, SQLITE
 from tests.ledger.making import lay_out, migrate, settings_for
 from tests.servers.postgresql import PostgresServer
 
 TESTS = Path(__file__).parent
+
+NURSERY = pytest.StashKey[Path]()
+NURSERY_INPUT = "nursery"
 
 # No time limits: a busy machine is not a wrong result.
 settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
@@ -134,10 +139,23 @@ def ledger(ledger_url: URL) -> Iterator[Ledger]:
     ledger.close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # xdist has no types
+    """Start one nursery for all processes that run tests: to import everything takes it two seconds."""
+    config: pytest.Config = node.config
+    if NURSERY not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)  # when all of them have ended
+        config.stash[NURSERY] = stack.enter_context(open_nursery())
+    node.workerinput[NURSERY_INPUT] = str(config.stash[NURSERY])
+
+
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Path]:
+def nursery(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The socket of the process that commands, and web processes, are forked from."""
-    with open_nursery() as socket:
+    given: str | None = getattr(request.config, "workerinput", {}).get(NURSERY_INPUT)
+    with open_nursery() if given is None else nullcontext(Path(given)) as socket:
+        wait_until(socket.exists)
         yield socket
 
 

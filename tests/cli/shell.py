@@ -19,7 +19,6 @@ from typing import Any
 
 from config.settings import CHECKOUT
 from tests.cli import nursery
-from tests.cli.dev.waiting import wait_until
 from tests.servers.leash import leash
 
 ANSWER_S = 60
@@ -113,14 +112,13 @@ def standing_for(place: Path) -> list[str]:
 
 @contextmanager
 def open_nursery() -> Iterator[Path]:
-    """Start the process that commands are forked from; give its socket."""
+    """Start the process that commands are forked from; give its socket, which is there when it has imported all."""
     with tempfile.TemporaryDirectory(prefix="hookline-nursery-") as place:
         path = Path(place) / "socket"
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8"}
         command = [sys.executable, "-P", nursery.__file__, "serve", str(path)]
         process = subprocess.Popen(command, env=environ, preexec_fn=leash(signal.SIGKILL))  # noqa: PLW1509  # one call
         try:
-            wait_until(lambda: path.exists() or process.poll() is not None, timeout_s=ANSWER_S)
             yield path
         finally:
             process.kill()

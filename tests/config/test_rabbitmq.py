@@ -17,8 +17,6 @@ from tests.servers.tls import Certificate, issue_certificate
 
 QUEUES = ("payments", "payments.DQ", "payments.XQ")
 
-TLS_PORT = unused_port()
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
@@ -26,8 +24,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def server(files: Certificate) -> Iterator[RabbitmqServer]:
-    server = RabbitmqServer({"listeners.ssl.1": f"127.0.0.1:{TLS_PORT}", **files.for_rabbitmq})
+def tls_port() -> int:
+    return unused_port()
+
+
+@pytest.fixture(scope="module")
+def server(files: Certificate, tls_port: int) -> Iterator[RabbitmqServer]:
+    server = RabbitmqServer({"listeners.ssl.1": f"127.0.0.1:{tls_port}", **files.for_rabbitmq})
     server.start()
     yield server
     server.close()
@@ -124,8 +127,8 @@ def test_a_rabbitmq_that_hangs_holds_nobody_up(server: RabbitmqServer, broker: A
     assert rings(broker)
 
 
-def test_amqps_checks_the_certificate(server: RabbitmqServer, files: Certificate) -> None:
-    url = server.url().replace("amqp://", "amqps://").replace(f":{server.port}", f":{TLS_PORT}")
+def test_amqps_checks_the_certificate(server: RabbitmqServer, files: Certificate, tls_port: int) -> None:
+    url = server.url().replace("amqp://", "amqps://").replace(f":{server.port}", f":{tls_port}")
 
     for options, answer in ((f"?ssl_ca_certs={files.authority}", True), ("?ssl_cert_reqs=none", True), ("", False)):
         broker: Any = make_broker(load_settings({"RABBITMQ_URL": url + options}))

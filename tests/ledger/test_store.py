@@ -47,8 +47,8 @@ FAULTY = {
 
 @pytest.fixture
 def small(ledger_url: URL) -> Iterator[Ledger]:
-    """The ledger of a process with one connection and no patience."""
-    settings = settings_for(ledger_url, DATABASE_POOL_SIZE="1", DATABASE_STATEMENT_TIMEOUT_S="0.3")
+    """The ledger of a process with one connection and little patience."""
+    settings = settings_for(ledger_url, DATABASE_POOL_SIZE="1", DATABASE_STATEMENT_TIMEOUT_S="1")
     small = Ledger(make_engine(settings))
     yield small
     small.close()

@@ -47,7 +47,7 @@ def test_what_does_not_fit_on_the_disk_is_answered_503_and_is_taken_when_there_i
     assert service.ledger.external_ids() == sender.record.accepted()
     assert service.ledger.is_sound()
     grow_no_file_beyond(resource.RLIM_INFINITY, web, *descendants(web))
-    assert service.is_ready()
+    service.wait_for(service.is_ready)
     assert {answer.status for answer in sender.send_all([make_dispute() for _ in range(20)])} == {200}
     assert service.ledger.external_ids() == sender.record.accepted()
     service.start("worker", "sweeper")

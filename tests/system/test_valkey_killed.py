@@ -13,7 +13,7 @@ from tests.system.slack_stand_in import SlackStandIn
 log = logging.getLogger(__name__)
 
 WIPES = 2
-BETWEEN_WIPES = 80
+BETWEEN_WIPES = 50
 DISPUTE_EVERY = 10
 
 UNNOTICED_S = 0.5

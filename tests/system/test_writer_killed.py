@@ -20,7 +20,7 @@ def test_kill_9_of_either_loses_nothing_and_leaves_nothing_behind(service: Servi
         load.wait_for_accepted(50)
     assert {answer.status for answer in load.answers} <= {200, 503}
     assert sender.record.accepted() <= service.ledger.external_ids()
-    assert service.is_ready()
+    service.wait_for(service.is_ready)
     assert f"{ENDED} 1.0" in get(f"{service.url}/metrics").text
 
     writer = _writer(service)
