@@ -73,19 +73,26 @@ log = structlog.get_logger()
 def create_app() -> FastAPI:
     """Build the app from the environment. Ends the process with one sentence if it cannot be built."""
     try:
-        return make_app(os.environ)
+        return make_app(os.environ, at_once=True)
     except ConfigError as error:
         sys.exit(f"hookline: {' '.join(str(error).split())}")
 
 
-def make_app(environ: Mapping[str, str]) -> FastAPI:
-    """Wire the app. Starts nothing yet; raises ConfigError."""
+def make_app(environ: Mapping[str, str], *, at_once: bool = False) -> FastAPI:
+    """Wire the app. Raises ConfigError.
+
+    Args:
+        environ: the environment.
+        at_once: the app is going to be run: start the process that writes now, while the rest is being made. Otherwise
+            nothing is started yet.
+
+    """
     settings = load_settings(environ)
     configure_logs(development=settings.hookline_dev)
     providers = load_providers()
     secrets = load_secrets(environ, [provider.secret_variable for provider in providers])
     _require_a_source(providers, secrets)
-    return _assemble(settings, providers, secrets, environ)
+    return _assemble(settings, providers, secrets, environ, at_once=at_once)
 
 
 def _require_a_source(providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> None:
@@ -99,6 +106,8 @@ def _assemble(
     providers: tuple[Provider, ...],
     secrets: Mapping[str, SourceSecrets],
     environ: Mapping[str, str],
+    *,
+    at_once: bool,
 ) -> FastAPI:
     engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
@@ -107,6 +116,8 @@ def _assemble(
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
     writer = Writer(partial(hire_process, environ), metrics=metrics)
+    if at_once:
+        writer.hire()
     large, apart = LargeWriter(ledger, writer), Apart()
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)
