@@ -22,6 +22,7 @@ from config.metrics import make_metrics
 from config.rules import rules_of
 from config.settings import Settings, SourceSecrets, load_secrets, load_settings
 from config.traces import make_traces
+from config.turns import interrupt_nobody
 from handlers.router import load_router
 from ledger.gauges import Gauges
 from ledger.large import LargeWriter
@@ -72,6 +73,7 @@ log = structlog.get_logger()
 
 def create_app() -> FastAPI:
     """Build the app from the environment. Ends the process with one sentence if it cannot be built."""
+    interrupt_nobody()
     try:
         return make_app(os.environ, at_once=True)
     except ConfigError as error:
@@ -83,8 +85,8 @@ def make_app(environ: Mapping[str, str], *, at_once: bool = False) -> FastAPI:
 
     Args:
         environ: the environment.
-        at_once: the app is going to be run: start the process that writes now, while the rest is being made. Otherwise
-            nothing is started yet.
+        at_once: this process is going to run the app: start the one that writes now, while the rest is being made.
+            Otherwise nothing is started yet.
 
     """
     settings = load_settings(environ)
