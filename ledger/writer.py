@@ -109,6 +109,15 @@ class Writer:
         self._deadlines: Deadlines | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()
+        self._hired: _Hired | None = None
+
+    def hire(self) -> None:
+        """Start the first process before there is an event loop: it takes half a second until it can write.
+
+        Where that cannot be done, `start` tries it again.
+        """
+        with suppress(OSError):
+            self._hired = _start(self._hire)
 
     @property
     def committed_at(self) -> float:
@@ -173,7 +182,8 @@ class Writer:
         while True:
             began = time.monotonic()
             try:
-                self._line = await _open(self._hire, self._begun)
+                hired, self._hired = self._hired or _start(self._hire), None
+                self._line = await _open(hired, self._begun)
                 await self._mind(self._line)
             except OSError as error:
                 log.critical("writer cannot be started", error=str(error))
@@ -193,15 +203,23 @@ class Writer:
         log.critical("writer ended", exit_status=await line.exit_status(), left="it is started again")
 
 
-async def _open(hire: Hire, begun: asyncio.Event) -> "_Line":
-    loop = asyncio.get_running_loop()
+_Hired: TypeAlias = tuple[socket.socket, Hand]
+# Our end of a line, and who has the other.
+
+
+def _start(hire: Hire) -> _Hired:
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            hand = hire(theirs)
+            return ours, hire(theirs)
         except BaseException:
             ours.close()
             raise
+
+
+async def _open(hired: _Hired, begun: asyncio.Event) -> "_Line":
+    loop = asyncio.get_running_loop()
+    ours, hand = hired
     _, line = await loop.create_unix_connection(lambda: _Line(loop, hand, begun), sock=ours)
     return line
 

@@ -22,6 +22,7 @@ from config.metrics import make_metrics
 from config.rules import rules_of
 from config.settings import Settings, SourceSecrets, load_secrets, load_settings
 from config.traces import make_traces
+from config.turns import interrupt_nobody
 from handlers.router import load_router
 from ledger.gauges import Gauges
 from ledger.large import LargeWriter
@@ -72,20 +73,28 @@ log = structlog.get_logger()
 
 def create_app() -> FastAPI:
     """Build the app from the environment. Ends the process with one sentence if it cannot be built."""
+    interrupt_nobody()
     try:
-        return make_app(os.environ)
+        return make_app(os.environ, at_once=True)
     except ConfigError as error:
         sys.exit(f"hookline: {' '.join(str(error).split())}")
 
 
-def make_app(environ: Mapping[str, str]) -> FastAPI:
-    """Wire the app. Starts nothing yet; raises ConfigError."""
+def make_app(environ: Mapping[str, str], *, at_once: bool = False) -> FastAPI:
+    """Wire the app. Raises ConfigError.
+
+    Args:
+        environ: the environment.
+        at_once: this process is going to run the app: start the one that writes now, while the rest is being made.
+            Otherwise nothing is started yet.
+
+    """
     settings = load_settings(environ)
     configure_logs(development=settings.hookline_dev)
     providers = load_providers()
     secrets = load_secrets(environ, [provider.secret_variable for provider in providers])
     _require_a_source(providers, secrets)
-    return _assemble(settings, providers, secrets, environ)
+    return _assemble(settings, providers, secrets, environ, at_once=at_once)
 
 
 def _require_a_source(providers: tuple[Provider, ...], secrets: Mapping[str, SourceSecrets]) -> None:
@@ -99,6 +108,8 @@ def _assemble(
     providers: tuple[Provider, ...],
     secrets: Mapping[str, SourceSecrets],
     environ: Mapping[str, str],
+    *,
+    at_once: bool,
 ) -> FastAPI:
     engine = make_engine(settings, patience_s=PATIENCE_S)
     check_migrated(engine)
@@ -107,6 +118,8 @@ def _assemble(
     metrics = make_metrics(settings, secrets=_secret_counts(providers, secrets))
     traces = make_traces(settings)
     writer = Writer(partial(hire_process, environ), metrics=metrics)
+    if at_once:
+        writer.hire()
     large, apart = LargeWriter(ledger, writer), Apart()
     rejections = RejectionLog(ledger)
     ending = Ending(drain_s=settings.hookline_drain_s)

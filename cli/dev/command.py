@@ -32,6 +32,10 @@ PARENT_VARIABLE = "HOOKLINE_DEV_PARENT"
 PRIVATE_UMASK = 0o077
 # Ledger, secrets, logs: all that is made here holds somebody's payments.
 
+WEB_FIRST_S = 3.0
+# Worker and sweeper start when the web process is ready, at the latest after so long. Before that there is nothing for
+# them to do; all at once, they would keep it from its first 2xx for as long as all of them import.
+
 TRIAL = "hookline trigger stripe charge.dispute.created"
 SHARED_WITH_TRIAL = ("HOST", "PORT", "HOOKLINE_DATA_DIR")
 
@@ -71,6 +75,7 @@ def _run(environ: Mapping[str, str]) -> None:
             environ=_environ_of_services(settings, environ, secrets),
             directory=CHECKOUT,
             web_url=base_url(settings.host, settings.port),
+            web_first_s=WEB_FIRST_S,
             hint=_hint(environ),
             parent=int(environ[PARENT_VARIABLE]) if PARENT_VARIABLE in environ else None,
             keep_open=(lock,),

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Plan:
         environ: the environment of every process.
         directory: where they run.
         web_url: where the web process can be asked whether it is ready.
+        web_first_s: the others start when it is ready, or after so long.
         hint: what to try next.
         parent: stop when this process is no longer our parent; None to outlive it.
         keep_open: file descriptors that the guardian holds as long as a process is left.
@@ -59,6 +61,7 @@ class Plan:
     environ: Mapping[str, str]
     directory: Path
     web_url: str
+    web_first_s: float
     hint: str
     parent: int | None
     keep_open: tuple[int, ...]
@@ -83,7 +86,7 @@ class Stop:
 
 
 class Services:
-    """Everything that is kept running: the embedded Valkey first, then the Procfile's processes."""
+    """Everything that is kept running: the embedded Valkey and the web process first, then the Procfile's others."""
 
     def __init__(self, plan: Plan, around: Surroundings) -> None:
         self._plan = plan
@@ -100,11 +103,15 @@ class Services:
 
         """
         plan = self._plan
+        others = dict(plan.commands)
         if plan.backend is not None:
-            self._start(Service(BACKEND, plan.backend, self._around))
+            self._start(BACKEND, plan.backend)
+        self._start(WEB, others.pop(WEB))
+        if plan.backend is not None:
             await wait_for_socket(plan.backend_socket, timeout_s=BACKEND_START_S)
-        for name, command in plan.commands.items():
-            self._start(Service(name, command, self._around))
+        await first_of(self._web_first(), self._web_given_up(), self._a_task_failed())
+        for name, command in others.items():
+            self._start(name, command)
         await first_of(self._stay(), self._web_given_up(), self._a_task_failed())
 
     async def stop(self, impatient: asyncio.Event) -> None:
@@ -114,13 +121,19 @@ class Services:
         await self._end(others, GRACE_S, impatient)
         await self._end(backend, BACKEND_GRACE_S, impatient)
 
-    def _start(self, service: Service) -> None:
-        on_end = self._count_web_failure if service.name == WEB else lambda _: None
+    def _start(self, name: str, command: str) -> None:
+        service = Service(name, command, self._around)
+        on_end = self._count_web_failure if name == WEB else lambda _: None
         self._tasks[service] = asyncio.create_task(service.keep_running(on_end))
 
     def _count_web_failure(self, starts: int) -> None:
         if not self._ready and starts >= WEB_TRIES:
             self._web_failed.set()
+
+    async def _web_first(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._plan.web_first_s):
+                await until_ready(self._plan.web_url)
 
     async def _stay(self) -> None:
         """Say when it is ready, and stay."""

@@ -262,6 +262,24 @@ async def test_when_the_process_ends_who_waits_is_told_to_come_again_and_another
     await writer.stop()
 
 
+async def test_a_process_that_was_hired_beforehand_is_the_one_that_writes_and_the_next_one_is_hired_when_it_ends(
+    ledger: Ledger,
+) -> None:
+    hands: list[Hand] = []
+    writer = make_writer(ledger, hands=hands)
+    writer.hire()
+    assert len(hands) == 1
+
+    await writer.start()
+
+    assert await writer.append(new_event(key="evt_1"), timeout_s=5) == Receipt(1, duplicate=False)
+    assert len(hands) == 1
+    hands[0].kill()
+    await asyncio.to_thread(wait_until, lambda: len(hands) == 2)
+    assert await writer.append(new_event(key="evt_2"), timeout_s=5) == Receipt(2, duplicate=False)
+    await writer.stop()
+
+
 async def test_a_process_that_does_not_answer_for_long_is_killed_and_another_one_writes(
     ledger: Ledger, lock: Lock
 ) -> None:

@@ -24,6 +24,7 @@ def main(port: str, outlives: str, commands: dict[str, str]) -> None:
         environ=os.environ,
         directory=Path.cwd(),
         web_url=f"http://127.0.0.1:{port}",
+        web_first_s=float(os.environ.get("WEB_FIRST_S", "60")),
         hint="try this",
         parent=os.getppid() if outlives == NOT_PARENT else None,
         keep_open=(),

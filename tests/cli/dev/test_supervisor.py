@@ -48,12 +48,12 @@ class Dev:
     def command(self, outlives: str = ANYBODY, **commands: str) -> list[str]:
         return [sys.executable, "-m", "tests.cli.dev.stand_in", str(self.port), outlives, json.dumps(commands)]
 
-    def start(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def start(self, command: list[str], **environ: str) -> subprocess.Popen[bytes]:
         with self._printed.open("wb") as stdout:
             process = subprocess.Popen(
                 command,
                 cwd=self._directory,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environ},
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -117,6 +117,24 @@ def test_one_line_says_that_it_is_ready_and_what_to_try(dev: Dev) -> None:
     ready = [line for line in dev.printed().splitlines() if "ready in" in line]
     assert len(ready) == 1
     assert ready[0].endswith(f" s — http://127.0.0.1:{dev.port} — next, in another shell: try this")
+
+
+def test_the_others_start_when_the_web_process_takes_requests(dev: Dev) -> None:
+    asks = f"import socket; socket.create_connection(('127.0.0.1', {dev.port})).close(); print('up', flush=True);"
+
+    dev.run(worker=python(f"{asks} import time; time.sleep(60)"))
+
+    assert "worker ended" not in dev.printed()  # as it would have been if nobody had answered it
+
+
+def test_the_others_start_all_the_same_where_the_web_process_does_not_become_ready(dev: Dev) -> None:
+    hangs = python("import time; time.sleep(60)")
+
+    dev.start(dev.command(web=hangs, worker=python(FORKING)), WEB_FIRST_S="0.1")
+
+    dev.wait_for("worker │ up")
+
+    assert "ready in" not in dev.printed()
 
 
 def test_a_second_ctrl_c_kills_what_does_not_end(dev: Dev) -> None:

@@ -1,0 +1,31 @@
+"""How the web process comes to its turns of the processor."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from config.settings import CHECKOUT
+
+ASK = "import os; print(os.sched_getscheduler(0))"
+WITH_A_CHILD = f"""
+import subprocess, sys
+from config.turns import interrupt_nobody
+interrupt_nobody()
+{ASK}
+subprocess.run([sys.executable, "-I", "-S", "-c", {ASK!r}], check=True)
+"""
+
+
+def _policies(program: str) -> list[str]:
+    words = [sys.executable, "-S", "-c", f"import sys; sys.stdout.reconfigure(line_buffering=True)\n{program}"]
+    return subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="there is no SCHED_BATCH here")
+def test_a_process_that_interrupts_nobody_starts_others_that_interrupt_nobody() -> None:
+    own, childs = _policies(WITH_A_CHILD)
+    if own == str(os.SCHED_OTHER):
+        pytest.skip("this sandbox does not allow it")
+    assert own == childs == str(os.SCHED_BATCH)
