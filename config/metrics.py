@@ -161,13 +161,11 @@ class Metrics:
     def attempted(self, *, handler: str, outcome: str, seconds: Collection[float]) -> None:
         """Count runs of deliveries that took so long each. `outcome`: one of OUTCOMES."""
         self._attempts[handler, outcome].inc(len(seconds))
-        attempt = self._attempt[handler,]
-        for each in seconds:
-            attempt.observe(each)
+        observe_all(self._attempt[handler,], seconds)
 
-    def handled(self, *, seconds: float) -> None:
-        """Count a delivery that is done, so long after its event was received."""
-        self._handled.observe(max(0.0, seconds))  # two machines' clocks
+    def handled(self, *, seconds: Collection[float]) -> None:
+        """Count deliveries that are done, so long after their events were received."""
+        observe_all(self._handled, [max(0.0, each) for each in seconds])  # two machines' clocks
 
     def effect_tried(self, outcome: str) -> None:
         """Count what came of sending an effect: one of EFFECT_OUTCOMES."""
@@ -198,7 +196,7 @@ class Metrics:
         return registry
 
 
-def observe_all(histogram: "Histogram", amounts: Sequence[float]) -> None:
+def observe_all(histogram: "Histogram", amounts: Collection[float]) -> None:
     """Observe several amounts, and write into each bucket's place in the mapped file once.
 
     prometheus-client 0.26 has no door for it. `tests/config/test_metrics.py` holds it against `observe`.

@@ -93,8 +93,12 @@ class Context:
         parent: str | None = None,
         held_until: float | None = None,
         about: About = NOTHING_SPECIAL,
+        of_text: bool = False,
     ) -> None:
-        """Plan a message as `post` does: in the thread of another one, not before a time, one of many alike."""
+        """Plan a message as `post` does: in the thread of another one, not before a time, one of many alike.
+
+        One that is all text (`of_text`), and true and false, is written faster.
+        """
         if self.again_for is not None:
             key, message = _key_again(key, self.again_for), _marked(message, self.again_for)
         effects.plan(
@@ -109,6 +113,7 @@ class Context:
             parent=parent,
             held_until=held_until,
             about=about,
+            of_text=of_text,
         )
 
     def show(

@@ -9,9 +9,11 @@ changed. A channel has one message on its way at a time, and a second's rest aft
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from ledger.claims import short
@@ -93,15 +95,20 @@ class Effect:
         return Schedule(self.failures, self.first_attempt_at)
 
 
-def write_message(message: Mapping[str, Any], *, for_us_only: bool = False) -> str:
+def write_message(message: Mapping[str, Any], *, for_us_only: bool = False, of_text: bool = False) -> str:
     """Write a message as the ledger keeps it.
 
     One `for_us_only` is written so that the version before cases cannot send it: it would post a change or a line of
     a thread as a message of its own. It stumbles, and the message waits for a worker of this version.
+
+    One `of_text`, true and false is written in a third of the time, by what would also write dates and sets.
     """
-    if not for_us_only:
-        return _WRITE(message)
-    return _WRITE({(LAYOUT if name == "blocks" else name): value for name, value in message.items()})
+    if for_us_only:
+        message = {(LAYOUT if name == "blocks" else name): value for name, value in message.items()}
+    if of_text:
+        with suppress(ValueError):  # half a character
+            return to_json(message).decode()
+    return _WRITE(message)
 
 
 def read_message(written: str) -> dict[str, Any]:
@@ -138,13 +145,14 @@ def plan(
     parent: str | None = None,
     held_until: float | None = None,
     about: About = NOTHING_SPECIAL,
+    of_text: bool = False,
 ) -> None:
     """Plan an effect, unless there is one under this key, or ever was.
 
     It is written together with others: when it is, `note` is told the key, and its id or None.
     """
     its = {"event_id": event_id, "delivery_id": delivery_id, "key": key, "channel": channel, "parent": parent}
-    written = write_message(message, for_us_only=parent is not None or "user" in message)
+    written = write_message(message, for_us_only=parent is not None or "user" in message, of_text=of_text)
     db.leave(_PLANS, _Plan(its | _row(written, now, held_until, about), note))
 
 

@@ -1,4 +1,4 @@
-"""The bell that calls a sender for effects that were planned: rung by every message, and heard ten times a second.
+"""The bell that calls a sender for effects that were planned: rung by every message, and heard twice a second.
 
 Each stroke is a message on the broker, and whoever hears it looks through the lines of all channels. One that asks for
 many strokes within a moment gets the first at once, and one for all the others.
@@ -7,8 +7,8 @@ many strokes within a moment gets the first at once, and one for all the others.
 import threading
 from collections.abc import Callable
 
-REST_S = 0.1
-# Between two strokes. A channel takes one message a second.
+REST_S = 0.5
+# Between two strokes, each of which takes several milliseconds. A channel takes one message a second.
 
 
 class Bell:

@@ -56,11 +56,13 @@ class Report:
     def _count(self, attempts: Sequence[tuple[Claimed, Outcome, Span]]) -> None:
         now = time.time()
         took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        lags: list[float] = []
         for claimed, outcome, ran in attempts:
             took[claimed.delivery.handler, _in_a_word(outcome)].append(ran.seconds)
             if outcome.state is DeliveryState.DONE and claimed.delivery.trigger == Trigger.INITIAL:
                 # Retries and replays wait on purpose: that is no lag.
-                self._metrics.handled(seconds=now - claimed.event.received_at)
+                lags.append(now - claimed.event.received_at)
+        self._metrics.handled(seconds=lags)
         for (handler, word), seconds in took.items():
             self._metrics.attempted(handler=handler, outcome=word, seconds=seconds)
 

@@ -59,6 +59,7 @@ class Alert:
                 message=self.message(event, rule),
                 held_until=ctx.rules.due_at(rule, ctx.now),
                 about=about(rule, livemode=event.livemode, money=self.money, customer=self.customer, code=self.code),
+                of_text=True,
             )
 
     def message(self, event: Event, rule: Rule | None) -> dict[str, Any]:

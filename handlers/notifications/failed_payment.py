@@ -12,7 +12,7 @@ from handlers.notifications.dashboard import stripe_link
 from handlers.notifications.keys import stripe_key
 from handlers.notifications.reasons import DECLINES, in_words, with_code
 from handlers.payments import book
-from handlers.payments.objects import BillingDetails, Intent
+from handlers.payments.objects import Intent
 from handlers.payments.tables import history
 from handlers.reading import Snapshot, read_snapshot
 from handlers.router import handler
@@ -87,19 +87,17 @@ _TOLD = (
 
 
 def _customer(intent: Intent) -> str:
-    error = intent.last_payment_error
-    method = error.payment_method if error else None
-    details = (method.billing_details if method else None) or BillingDetails()
-    known = [details.name, details.email or intent.receipt_email, intent.customer]
+    details = intent.billing_details
+    name, email = (details.name, details.email) if details else (None, None)
+    known = [name, email or intent.receipt_email, intent.customer]
     return ", ".join(each for each in known if each) or "unknown"
 
 
 def _identity(intent: Intent) -> str | None:
     """Name who is behind a payment, for counting customers: one name is not one customer."""
-    error = intent.last_payment_error
-    method = error.payment_method if error else None
-    details = (method.billing_details if method else None) or BillingDetails()
-    return intent.customer or details.email or intent.receipt_email or details.name
+    details = intent.billing_details
+    name, email = (details.name, details.email) if details else (None, None)
+    return intent.customer or email or intent.receipt_email or name
 
 
 def _try(snapshot: Snapshot[Intent]) -> str:

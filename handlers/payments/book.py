@@ -28,6 +28,7 @@ from ledger.rows import InsertMany
 from ledger.store import Transaction
 
 Facts = Mapping[str, str | int | None]
+Key = tuple[str | bool | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +82,16 @@ def enter(db: Transaction, event: Event, entry: Entry) -> Change:
     note(db, event, kind=kind, object_id=object_id, version=entry.version, facts=told)
     version = entry.version.columns
     row = {**entry.facts, **version}
-    ahead = db.known(entry.table)
-    known = _enter_ahead(db, ahead, entry, row) if _key(entry.whose) in ahead else _enter(db, entry, row)
+    ahead, key = db.known(entry.table), _key(entry.whose)
+    known = _enter_ahead(db, ahead, key, entry, row) if key in ahead else _enter(db, entry, row)
     if known is None:
         return _change(entry, Verdict.NEW, None, entry.facts)
     before = {name: value for name, value in known.items() if name not in entry.whose and name not in version}
     contested = _contested(entry, version_of(known), before)
     overwritten = db.execute(OVERWRITE[entry.table], row | _this(entry.whose) | _this(version)).rowcount > 0
-    if _key(entry.whose) in ahead:
+    if key in ahead:
         db.know(entry.table, ahead)  # of all the others, nothing has changed
-        ahead[_key(entry.whose)] = known | row if overwritten else known
+        ahead[key] = known | row if overwritten else known
     if overwritten:
         return _change(entry, Verdict.NEWER, before, {**before, **entry.facts}, contested=contested)
     same = known["version_event"] == entry.version.event
@@ -105,17 +106,17 @@ def _enter(db: Transaction, entry: Entry, row: Row) -> Row | None:
     return known
 
 
-def _enter_ahead(db: Transaction, ahead: Known, entry: Entry, row: Row) -> Row | None:
+def _enter_ahead(db: Transaction, ahead: Known, key: Key, entry: Entry, row: Row) -> Row | None:
     """Do the same, where it is known whether there is one: new rows are written together."""
-    known = ahead[_key(entry.whose)]
+    known = ahead[key]
     if known is None:
         new = {**entry.whose, **row}
-        ahead[_key(entry.whose)] = {**EMPTY[entry.table], **new}
+        ahead[key] = {**EMPTY[entry.table], **new}
         db.leave(NEW[entry.table], new)
     return known
 
 
-def _key(whose: Mapping[str, str | bool | None]) -> tuple[str | bool | None, ...]:
+def _key(whose: Mapping[str, str | bool | None]) -> Key:
     return tuple(whose.values())
 
 
@@ -171,11 +172,11 @@ _FIND_PAYMENTS = prepare_with_lists(
 def status_of(db: Transaction, event: Event, payment_id: str) -> str | None:
     """Say how an event's payment stands in the book, locked until the end of the transaction."""
     whose = {"account": event.account or "", "livemode": event.livemode, "id": payment_id}
-    ahead = db.known(payments)
-    if _key(whose) not in ahead:
+    ahead, key = db.known(payments), _key(whose)
+    if key not in ahead:
         status: str | None = db.execute(_STATUS, _this(whose)).scalar()
         return status
-    row = ahead[_key(whose)]
+    row = ahead[key]
     return None if row is None else row["status"]
 
 
@@ -219,9 +220,10 @@ def enter_intent(db: Transaction, event: Event) -> Change:
     }
     version = _version(event, snapshot, standing=PAYMENT.standing(state), rank=PAYMENT.rank(state))
     whose = _whose(event, intent.id)
-    told = {**facts, "invoice": intent.its_invoice}
+    invoice = intent.its_invoice
+    told = {**facts, "invoice": invoice}
     change = enter(db, event, Entry(table=payments, whose=whose, facts=facts, version=version, told=told))
-    return _tied(db, change, whose, intent.its_invoice)
+    return _tied(db, change, whose, invoice)
 
 
 def enter_refunded_charge(db: Transaction, event: Event) -> Change:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, bindparam, select
 
 from handlers.payments.tables import history
@@ -44,7 +45,8 @@ def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: V
             "created": version.created,
             "rank": version.rank,
             "received_at": event.received_at,
-            "facts": json.dumps({name: value for name, value in facts.items() if value is not None}),
+            # All of it was read from JSON, so it can be nothing that this would write otherwise than `json` does.
+            "facts": to_json({name: value for name, value in facts.items() if value is not None}).decode(),
         },
     )
 

@@ -74,8 +74,8 @@ class Intent(Shape):
     @property
     def its_invoice(self) -> str | None:
         """The bill that it is for. Since 2025 Stripe writes that where anybody may write what an order is called."""
-        order = (self.payment_details or PaymentDetails()).order_reference or ""
-        return self.invoice or (order if INVOICE_ID.fullmatch(order) else None)
+        order = self.payment_details.order_reference if self.payment_details else None
+        return self.invoice or (order if order and INVOICE_ID.fullmatch(order) else None)
 
     @property
     def failure_code(self) -> str | None:
@@ -93,6 +93,12 @@ class Intent(Shape):
         error = self.last_payment_error or PaymentError()
         own_failure = (error.code or "").startswith("payment_intent_")  # Stripe's codes, not a bank's
         return error.charge or (None if own_failure else self.latest_charge)
+
+    @property
+    def billing_details(self) -> BillingDetails | None:
+        """Who made the last try, as the payment form had it."""
+        error = self.last_payment_error
+        return error.payment_method.billing_details if error and error.payment_method else None
 
 
 class Charge(Shape):
