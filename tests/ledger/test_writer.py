@@ -20,6 +20,7 @@ from ledger.store import Ledger
 from ledger.tables import deliveries, events
 from ledger.writer import MAX_WAITING, Writer
 from ledger.writing import MAX_BATCH_EVENTS
+from tests.cli.dev.waiting import wait_until
 from tests.engines import ON_POSTGRESQL, SQLITE
 from tests.ledger.hands import Hand, make_writer, writing
 from tests.ledger.making import new_event
