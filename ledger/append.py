@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ledger.event import DeliveryState, NewDelivery, NewEvent, Receipt, Trigger
 from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
 from ledger.pieces import take_body
+from ledger.prepared import as_list, prepare_with_lists
 from ledger.rows import insert_rows
 from ledger.tables import deliveries, events
 
@@ -94,9 +95,16 @@ def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
     # Source by source: SQLite finds (source, key) pairs by reading all of history, and keys of one source by the index.
     for source in {source for source, _ in keys}:
         its = [dedupe_key for each, dedupe_key in keys if each == source]
-        known = select(events.c.dedupe_key, events.c.id).where(events.c.source == source, events.c.dedupe_key.in_(its))
-        found |= {(source, dedupe_key): event_id for dedupe_key, event_id in db.execute(known)}
+        known = _KNOWN.execute(db, {"its_source": source, "its_keys": as_list(db, its)})
+        found |= {(source, dedupe_key): event_id for dedupe_key, event_id in known}
     return found
+
+
+_KNOWN = prepare_with_lists(
+    lambda among: select(events.c.dedupe_key, events.c.id).where(
+        events.c.source == bindparam("its_source"), among(events.c.dedupe_key, "its_keys")
+    )
+)
 
 
 def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room: Room) -> Doorbells:

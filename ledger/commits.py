@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, update
 
 from config.metrics import Metrics
 from ledger.append import Appended, Doorbells, Room, append
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
-from ledger.store import Ledger, insert_or_ignore
+from ledger.prepared import Prepared, insert_unless_known
+from ledger.store import Ledger
 from ledger.tables import probes
 
 log = structlog.get_logger()
@@ -24,7 +25,7 @@ Outcome: TypeAlias = Receipt | LedgerUnavailable | None
 
 
 class Commits:
-    """Commits batches, one at a time."""
+    """Commits batches, one at a time, all in one thread."""
 
     def __init__(self, ledger: Ledger, on_commit: Callable[[Doorbells], None], *, metrics: Metrics) -> None:
         """Take what is needed.
@@ -36,6 +37,7 @@ class Commits:
 
         """
         self._ledger = ledger
+        self._kept = ledger.keep()
         self._on_commit = on_commit
         self._metrics = metrics
         self._room = Room()
@@ -50,6 +52,11 @@ class Commits:
             return [error] * len(batch)
         remaining = iter(outcomes)
         return [None if event is None else next(remaining) for event in batch]
+
+    def close(self) -> None:
+        """Close the connection that batches are written over; the next one would open another."""
+        if self._kept is not None:
+            self._kept.close()
 
     def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Receipt | LedgerUnavailable]:
         began = time.monotonic()
@@ -76,7 +83,7 @@ class Commits:
         return appended.receipts
 
     def _transact(self, events: Sequence[NewEvent], *, probe: bool) -> Appended:
-        with self._ledger.write() as db:
+        with self._ledger.write_over(self._kept) as db:
             appended = append(db, events, self._room) if events else Appended([], {})
             if probe:
                 touch(db)
@@ -85,6 +92,9 @@ class Commits:
 
 def touch(db: Connection) -> None:
     """Write something of no importance."""
-    statement = insert_or_ignore(db, probes).values(id=1, at=0)
-    db.execute(statement)
-    db.execute(probes.update().values(at=time.time()))
+    _MAKE_PROBE.execute(db, {"id": 1, "at": 0.0})
+    _TOUCH.execute(db, {"its_at": time.time()})
+
+
+_MAKE_PROBE = insert_unless_known(probes)
+_TOUCH = Prepared(update(probes).values(at=bindparam("its_at")))
