@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import structlog
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection
 
 from config.metrics import Metrics
 from ledger.append import Appended, Doorbells, Room, append
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
-from ledger.prepared import Prepared, insert_unless_known
-from ledger.store import Ledger
+from ledger.store import Ledger, insert_or_ignore
 from ledger.tables import probes
 
 log = structlog.get_logger()
@@ -55,8 +54,7 @@ class Commits:
 
     def close(self) -> None:
         """Close the connection that batches are written over; the next one would open another."""
-        if self._kept is not None:
-            self._kept.close()
+        self._kept.close()
 
     def _commit(self, events: Sequence[NewEvent], *, probe: bool) -> Sequence[Receipt | LedgerUnavailable]:
         began = time.monotonic()
@@ -83,7 +81,10 @@ class Commits:
         return appended.receipts
 
     def _transact(self, events: Sequence[NewEvent], *, probe: bool) -> Appended:
-        with self._ledger.write_over(self._kept) as db:
+        if not probe and all(event.body_id is None for event in events):
+            with self._ledger.write_over(self._kept) as db:
+                return append(db, events, self._room)
+        with self._ledger.write() as db:
             appended = append(db, events, self._room) if events else Appended([], {})
             if probe:
                 touch(db)
@@ -92,9 +93,6 @@ class Commits:
 
 def touch(db: Connection) -> None:
     """Write something of no importance."""
-    _MAKE_PROBE.execute(db, {"id": 1, "at": 0.0})
-    _TOUCH.execute(db, {"its_at": time.time()})
-
-
-_MAKE_PROBE = insert_unless_known(probes)
-_TOUCH = Prepared(update(probes).values(at=bindparam("its_at")))
+    statement = insert_or_ignore(db, probes).values(id=1, at=0)
+    db.execute(statement)
+    db.execute(probes.update().values(at=time.time()))

@@ -8,10 +8,9 @@ event has let go at once; also piece by piece.
 import time
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ledger.errors import LedgerUnavailable
-from ledger.prepared import Prepared
 from ledger.store import Ledger
 from ledger.tables import body_pieces, large_bodies
 
@@ -89,16 +88,10 @@ def _begin(db: Connection, size: int) -> int:
 
 def take_body(db: Connection, body_id: int, event_id: int) -> None:
     """Give a body to its event, in the transaction of the event. Raises BodyGone."""
-    if _TAKE.execute(db, {"its_id": body_id, "its_event": event_id}).rowcount != 1:
+    nobodys = large_bodies.c.event_id.is_(None), large_bodies.c.begun_at > LET_GO
+    mine = update(large_bodies).where(large_bodies.c.id == body_id, *nobodys)
+    if db.execute(mine.values(event_id=event_id)).rowcount != 1:
         raise BodyGone
-
-
-_TAKE = Prepared(
-    update(large_bodies)
-    .where(large_bodies.c.id == bindparam("its_id"))
-    .where(large_bodies.c.event_id.is_(None), large_bodies.c.begun_at > LET_GO)  # it is nobody's
-    .values(event_id=bindparam("its_event"))
-)
 
 
 def let_go_bodies(db: Connection, event_ids: Collection[int]) -> None:

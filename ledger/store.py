@@ -89,20 +89,18 @@ class Ledger:
         ):
             yield connection
 
-    def keep(self) -> Kept | None:
-        """Give one thread a connection of its own for `write_over`, where that saves time (SQLite)."""
-        return Kept(self._writing) if self.in_turns else None
+    def keep(self) -> Kept:
+        """Give one thread a connection of its own, for `write_over`. It is opened when it is needed."""
+        return Kept(self._writing)
 
     @contextmanager
-    def write_over(self, kept: Kept | None) -> Iterator[Connection]:
-        """Open a transaction as `write` does, over a connection of `keep`'s; see there what may be done in it.
+    def write_over(self, kept: Kept) -> Iterator[Connection]:
+        """Open a transaction over a connection of `keep`'s, for one statement that writes; see there what may be said.
 
-        Raises as `write` does.
+        Raises:
+            LedgerUnavailable: as `write`. If the connection was lost, nobody knows whether the statement was kept.
+
         """
-        if kept is None:
-            with self.write() as connection:
-                yield connection
-            return
         with _unavailable_instead(), self._turn.taken(), kept.transaction() as connection:
             yield connection
 

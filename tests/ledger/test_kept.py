@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from config.metrics import uncounted
 from ledger.append import Doorbells, Room, append
@@ -17,7 +17,7 @@ from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
-from tests.engines import SQLITE
+from tests.engines import POSTGRESQL, SQLITE
 from tests.ledger.making import new_event
 
 _examples = itertools.count()
@@ -113,3 +113,20 @@ def test_nothing_keeps_its_lock_after_an_error(ledger: Ledger, commits: Commits)
         path = db.engine.url.database
     with closing(sqlite3.connect(str(path), timeout=0)) as other:
         other.execute("BEGIN EXCLUSIVE")
+
+
+@pytest.mark.parametrize("database", [POSTGRESQL])
+def test_a_server_that_has_hung_up_between_two_batches_costs_no_event(ledger: Ledger, commits: Commits) -> None:
+    """As after a restart."""
+    said = [commits.write([new_event()])]
+    with ledger.read() as db:
+        assert db.execute(HANG_UP).scalars().all() == [True]
+    said.append(commits.write([new_event()]))
+    assert all(isinstance(each, Receipt) for batch in said for each in batch)
+
+
+HANG_UP = text("""
+    SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE '%INTO events%' AND pid <> pg_backend_pid()
+""")
+# It waits until that process of the server is gone.
