@@ -2,16 +2,18 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from ledger.at_once import insert_at_once
 from ledger.event import DeliveryState, NewDelivery, NewEvent, Receipt, Trigger
 from ledger.overdue import FIRST_OVERDUE_S, HIGH_WATER, count_queued
 from ledger.pieces import take_body
+from ledger.prepared import as_list, prepare_with_lists
 from ledger.rows import insert_rows
 from ledger.tables import deliveries, events
 
@@ -59,12 +61,14 @@ def append(db: Connection, batch: Sequence[NewEvent], room: Room) -> Appended:
     new: dict[Key, NewEvent] = {}
     for event in batch:
         new.setdefault((event.source, event.dedupe_key), event)
-    inserted = _insert_events(db, new)
+    # In one order everywhere: of two web processes with the same new keys, each would wait for the other otherwise.
+    in_order = [event for _, event in sorted(new.items(), key=_key)]
+    insert = _insert_in_turn if db.dialect.name == "sqlite" else _insert_at_once
+    inserted, doorbells = insert(db, in_order, room)
     for key in inserted:
         if (body_id := new[key].body_id) is not None:
             take_body(db, body_id, inserted[key])
     ids = inserted | _known_ids(db, new.keys() - inserted.keys())
-    doorbells = _insert_deliveries(db, [(inserted[key], event) for key, event in new.items() if key in inserted], room)
     return Appended(_receipts(batch, ids, inserted), doorbells)
 
 
@@ -78,15 +82,42 @@ def _receipts(batch: Sequence[NewEvent], ids: dict[Key, int], inserted: dict[Key
     return receipts
 
 
-def _insert_events(db: Connection, new: dict[Key, NewEvent]) -> dict[Key, int]:
-    # In one order everywhere: of two web processes with the same new keys, each would wait for the other otherwise.
-    rows = [_event_row(event) for _, event in sorted(new.items(), key=_key)]
-    inserted = insert_rows(db, events, EVENT_COLUMNS, rows, giving=("source", "dedupe_key"), ignore_known=True)
-    return {(source, dedupe_key): event_id for event_id, source, dedupe_key in inserted}
-
-
 def _key(item: tuple[Key, NewEvent]) -> Key:
     return item[0]
+
+
+def _insert_in_turn(db: Connection, new: Sequence[NewEvent], room: Room) -> tuple[dict[Key, int], Doorbells]:
+    rows = [_event_row(event) for event in new]
+    inserted = insert_rows(db, events, EVENT_COLUMNS, rows, giving=("source", "dedupe_key"), ignore_known=True)
+    ids = {(source, dedupe_key): event_id for event_id, source, dedupe_key in inserted}
+    their_deliveries = [
+        (event_id, *_delivery_row(delivery, event.received_at, room))
+        for event in new
+        if (event_id := ids.get((event.source, event.dedupe_key))) is not None
+        for delivery in event.deliveries
+    ]
+    columns = ("event_id", *DELIVERY_COLUMNS)
+    return ids, _doorbells(insert_rows(db, deliveries, columns, their_deliveries, giving=("queue", "state")))
+
+
+def _insert_at_once(db: Connection, new: Sequence[NewEvent], room: Room) -> tuple[dict[Key, int], Doorbells]:
+    # Deliveries of events that are known take room as well, until it is counted again: nobody knows yet which they are.
+    wanted = [
+        (event.source, event.dedupe_key, *_delivery_row(delivery, event.received_at, room))
+        for event in new
+        for delivery in event.deliveries
+    ]
+    both = insert_at_once(db, EVENT_COLUMNS, [_event_row(event) for event in new], DELIVERY_COLUMNS, wanted)
+    ids = {(source, dedupe_key): event_id for event_id, source, dedupe_key, *_ in both}
+    return ids, _doorbells(delivery for _, _, _, *delivery in both)
+
+
+def _doorbells(inserted: Iterable[Sequence[Any]]) -> Doorbells:
+    doorbells: Doorbells = defaultdict(list)
+    for delivery_id, queue, state in inserted:
+        if state == QUEUED:
+            doorbells[queue].append(delivery_id)
+    return doorbells
 
 
 def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
@@ -94,32 +125,25 @@ def _known_ids(db: Connection, keys: Collection[Key]) -> dict[Key, int]:
     # Source by source: SQLite finds (source, key) pairs by reading all of history, and keys of one source by the index.
     for source in {source for source, _ in keys}:
         its = [dedupe_key for each, dedupe_key in keys if each == source]
-        known = select(events.c.dedupe_key, events.c.id).where(events.c.source == source, events.c.dedupe_key.in_(its))
-        found |= {(source, dedupe_key): event_id for dedupe_key, event_id in db.execute(known)}
+        known = _KNOWN.execute(db, {"its_source": source, "its_keys": as_list(db, its)})
+        found |= {(source, dedupe_key): event_id for dedupe_key, event_id in known}
     return found
 
 
-def _insert_deliveries(db: Connection, new: Sequence[tuple[int, NewEvent]], room: Room) -> Doorbells:
-    rows = [
-        _delivery_row(event_id, delivery, event.received_at, room)
-        for event_id, event in new
-        for delivery in event.deliveries
-    ]
-    doorbells: Doorbells = defaultdict(list)
-    inserted = insert_rows(db, deliveries, DELIVERY_COLUMNS, rows, giving=("queue", "state"))
-    for delivery_id, queue, state in inserted:
-        if state == DeliveryState.QUEUED:
-            doorbells[queue].append(delivery_id)
-    return doorbells
+_KNOWN = prepare_with_lists(
+    lambda among: select(events.c.dedupe_key, events.c.id).where(
+        events.c.source == bindparam("its_source"), among(events.c.dedupe_key, "its_keys")
+    )
+)
 
 
-DELIVERY_COLUMNS = ("event_id", "handler", "queue", "due_at", "trigger", "state", "announcements", "overdue_at")
+DELIVERY_COLUMNS = ("handler", "queue", "due_at", "trigger", "state", "announcements", "overdue_at")
 
 
-def _delivery_row(event_id: int, delivery: NewDelivery, now: float, room: Room) -> tuple[Any, ...]:
+def _delivery_row(delivery: NewDelivery, now: float, room: Room) -> tuple[Any, ...]:
     announced = room.take(delivery.queue)
     state = (QUEUED, 1, now + FIRST_OVERDUE_S) if announced else (PENDING, 0, None)
-    return (event_id, delivery.handler, delivery.queue, now, INITIAL, *state)
+    return (delivery.handler, delivery.queue, now, INITIAL, *state)
 
 
 EVENT_COLUMNS = (

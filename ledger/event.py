@@ -94,8 +94,7 @@ class NewEvent(NamedTuple):
     body_id: int | None = None  # of a large body, which is written already (`ledger.pieces`): `body` is empty then
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the ledger says of an event it was handed: it is on disk."""
 
     event_id: int

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, case, func, insert, 
 
 from ledger.event import DeliveryState, EffectState, Trigger
 from ledger.line import LEASE_S, is_due
+from ledger.prepared import Prepared
 from ledger.schedule import MAX_CRASHES, WINDOW_S, Schedule
 from ledger.store import free
 from ledger.tables import DUE, QUEUED, RUNNING, SENDING, WAITING, attempts, channels, deliveries, effects
@@ -58,9 +59,10 @@ class Held:
 
 def count_queued(db: Connection) -> dict[str, int]:
     """Count what is announced and not yet claimed, by queue."""
-    statement = select(deliveries.c.queue, func.count()).where(QUEUED).group_by(deliveries.c.queue)
-    counts: dict[str, int] = dict(db.execute(statement).all())
-    return counts
+    return dict(_COUNT_QUEUED.execute(db, {}))
+
+
+_COUNT_QUEUED = Prepared(select(deliveries.c.queue, func.count()).where(QUEUED).group_by(deliveries.c.queue))
 
 
 def announce_due(db: Connection, queues: Iterable[str], handlers: Collection[str], now: float) -> list[Doorbell]:

@@ -26,7 +26,7 @@ def insert_rows(
     giving: tuple[str, ...],
     ignore_known: bool = False,
 ) -> list[Any]:
-    """Insert rows; give the id and some columns of each that was inserted.
+    """Insert rows into SQLite; give the id and some columns of each that was inserted.
 
     Args:
         db: a write transaction.
@@ -37,12 +37,11 @@ def insert_rows(
         ignore_known: leave existing rows as they are, whatever unique key they share with a new one.
 
     """
-    insert = _insert_in_sqlite if db.dialect.name == "sqlite" else _insert_in_postgresql
     most = MAX_PARAMETERS // len(columns)
     shape = _Shape(table, columns, giving, ignore_known)
     inserted: list[Any] = []
     for start in range(0, len(rows), most):
-        inserted += insert(db, shape, rows[start : start + most])
+        inserted += _insert_in_sqlite(db, shape, rows[start : start + most])
     return inserted
 
 
@@ -53,20 +52,20 @@ class _Shape(NamedTuple):
     ignore_known: bool
 
 
-def _insert_in_postgresql(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Insert column by column, each an array: one statement for any number of rows, which the server knows by then."""
-    return list(_say_arrays(db, shape, zip(*rows, strict=True)))
-
-
 def _say_arrays(db: Connection, shape: _Shape, columns: Iterable[Iterable[Any]]) -> Any:  # noqa: ANN401  # a cursor of psycopg's
     return say(db, _text_for_arrays(shape, db.dialect), [list(column) for column in columns])
 
 
 @cache
 def _text_for_arrays(shape: _Shape, dialect: Dialect) -> str:
-    arrays = ", ".join(f"%b::{_array_of(shape.table.c[name].type, dialect)}" for name in shape.columns)
+    arrays = arrays_of(shape.table, shape.columns, dialect)
     giving = f" RETURNING id, {', '.join(shape.giving)}" if shape.giving else ""
     return f"{_insert_into(shape)} SELECT * FROM unnest({arrays}){_conflict(shape)}{giving}"
+
+
+def arrays_of(table: Table, columns: Iterable[str], dialect: Dialect) -> str:
+    """Give PostgreSQL's marks for these columns, each an array: one text for any number of rows."""
+    return ", ".join(f"%b::{_array_of(table.c[name].type, dialect)}" for name in columns)
 
 
 def _array_of(kind: TypeEngine[Any], dialect: Dialect) -> str:

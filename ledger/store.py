@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from ledger.errors import LedgerUnavailable, WorkUndone
 from ledger.gathered import Gathered, Kind, Known
+from ledger.kept import Kept
 from ledger.prepared import Found, Prepared, say, unless_known
 
 INSIST_PAUSE_S = 0.5
@@ -86,6 +87,21 @@ class Ledger:
             connection.begin(),
             _given_up_when_interrupted(connection),
         ):
+            yield connection
+
+    def keep(self) -> Kept:
+        """Give one thread a connection of its own, for `write_over`. It is opened when it is needed."""
+        return Kept(self._writing)
+
+    @contextmanager
+    def write_over(self, kept: Kept) -> Iterator[Connection]:
+        """Open a transaction over a connection of `keep`'s, for one statement that writes; see there what may be said.
+
+        Raises:
+            LedgerUnavailable: as `write`. If the connection was lost, nobody knows whether the statement was kept.
+
+        """
+        with _unavailable_instead(), self._turn.taken(), kept.transaction() as connection:
             yield connection
 
     def insist(self, work: Callable[[Connection], T], *, for_s: float) -> T:

@@ -6,6 +6,7 @@ Both ends are the same program under the same interpreter, so it can be the inte
 import marshal
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ledger.commits import Item, Outcome
@@ -33,7 +34,7 @@ def pack(item: Item) -> tuple[bytes, bytes]:
     else:
         fields: list[Any] = list(item)
         fields[_BODY] = None
-        fields[_DELIVERIES] = [(each.handler, each.queue) for each in item.deliveries]
+        fields[_DELIVERIES] = tuple([(each.handler, each.queue) for each in item.deliveries])
         said, body = marshal.dumps(fields, _PLAIN), item.body
     return _SIZES.pack(len(said), len(body)) + said, body
 
@@ -57,8 +58,14 @@ def unpack(received: bytearray) -> list[Item]:
 
 def _event(fields: list[Any], body: bytes) -> NewEvent:
     fields[_BODY] = body
-    fields[_DELIVERIES] = tuple([NewDelivery(handler=handler, queue=queue) for handler, queue in fields[_DELIVERIES]])
+    fields[_DELIVERIES] = _deliveries(fields[_DELIVERIES])
     return NewEvent._make(fields)
+
+
+@lru_cache(maxsize=256)
+def _deliveries(said: tuple[tuple[str, str], ...]) -> tuple[NewDelivery, ...]:
+    # There are as many as there are kinds of events that handlers want: each is made once.
+    return tuple(NewDelivery(handler=handler, queue=queue) for handler, queue in said)
 
 
 def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:

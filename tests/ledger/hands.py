@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from config.metrics import uncounted
 from ledger.append import Doorbells
@@ -23,7 +23,7 @@ class Hand:
 
     def _run(self, commits: Commits, may: threading.Event) -> None:
         may.wait()
-        with self._line:
+        with self._line, closing(commits):
             serve(self._line, commits)
 
     def kill(self) -> None:
@@ -57,10 +57,10 @@ def make_writer(
     if may is None:
         may = threading.Event()
         may.set()
-    commits, hired = Commits(ledger, on_commit, metrics=uncounted()), [] if hands is None else hands
+    hired = [] if hands is None else hands
 
     def hire(line: socket.socket) -> Hand:
-        hired.append(Hand(commits, may, line))
+        hired.append(Hand(Commits(ledger, on_commit, metrics=uncounted()), may, line))
         return hired[-1]
 
     return Writer(hire, metrics=uncounted(), killed_after_s=killed_after_s)
