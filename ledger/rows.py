@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Float, String, Table, insert
 from sqlalchemy.types import TypeEngine
 
-from ledger.prepared import Prepared, as_sqlalchemy_says_it, insert_unless_known, say, unless_known
+from ledger.prepared import Prepared, insert_unless_known, say, unless_known
 
 MAX_PARAMETERS = 30_000
 # SQLite takes 32,766 in one statement.
@@ -142,24 +142,14 @@ class InsertGivingIds(Prepared):
         """Insert these rows, which all have the same names. Give the id of each; None: there was one already."""
         if not rows:
             return []
-        if db.dialect.name == "sqlite":
-            return self._ids_in_turn(db, rows)
         shape = _Shape(self._table, tuple(rows[0]), (self._known_by,), ignore_known=True)
-        new = {known_by: id_ for id_, known_by in _say_arrays(db, shape, _columns(shape, rows))}
+        made = self._made_in_sqlite if db.dialect.name == "sqlite" else _say_arrays
+        new = {known_by: id_ for id_, known_by in made(db, shape, _columns(shape, rows))}
         return [new.pop(row[self._known_by], None) for row in rows]  # of two that are one, the first is new
 
-    def _ids_in_turn(self, db: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
-        words = self.words_for(db.dialect, tuple(rows[0]))
-        driver_connection: Any = db.connection.driver_connection
-        cursor = driver_connection.cursor()
-        ids: list[int | None] = []
-        try:
-            for row in map(words.bind, rows):
-                cursor.execute(words.text, row)
-                ids.append(cursor.lastrowid if cursor.rowcount > 0 else None)
-        except db.dialect.loaded_dbapi.Error as error:
-            raise as_sqlalchemy_says_it(error, db, words.text) from error
-        return ids
+    def _made_in_sqlite(self, db: Connection, shape: _Shape, columns: Iterable[list[Any]]) -> list[Any]:
+        values = list(zip(*columns, strict=True))
+        return insert_rows(db, self._table, shape.columns, values, giving=shape.giving, ignore_known=True)
 
 
 def _columns(shape: _Shape, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:

@@ -92,3 +92,12 @@ def test_a_command_that_only_looks_at_the_ledger_imports_nothing_that_serves_sen
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_starts_the_service_imports_no_brokers_library_where_none_is_named() -> None:
+    """Nothing else runs while it imports."""
+    needless = "import cli.dev.command, sys; print(sorted({'redis', 'pika', 'dramatiq', 'fastapi'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", needless], cwd=CHECKOUT, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -17,6 +17,7 @@ from config.metrics import make_metrics
 from config.rules import rules_of
 from config.settings import Settings, load_settings
 from config.traces import Traces, make_traces
+from config.turns import interrupt_nobody
 from handlers.context import Channels
 from handlers.router import QUEUES, load_router
 from ledger.announce import DELIVER, EFFECTS_QUEUE, LOOK_UP, SEND, ring_deliveries, ring_effects
@@ -44,6 +45,7 @@ GARBAGE = (20_000, 10, 10)
 
 def setup() -> None:
     """Build this worker process and give Dramatiq its broker. Ends the process if it cannot be built."""
+    interrupt_nobody()
     try:
         broker = make_worker(load_settings(os.environ))
     except ConfigError as error:
