@@ -193,8 +193,8 @@ def _github_headers(body: bytes, secret: str, serial: str, *, event: str = "work
 def _guid(serial: str) -> str:
     """Name a delivery as GitHub does: by a UUID of version 1, which begins with the lower half of a clock.
 
-    So those that are sent one after the other are neighbours in an index, as those of docs.github.com and of Octokit's
-    fixtures would be (72d3162e-cc78-11e3-81ab-4c9367dc0958). Other random ones each dirty a page of their own.
+    docs.github.com shows one (72d3162e-cc78-11e3-81ab-4c9367dc0958). Those that are sent one after the other are
+    neighbours in an index; random ones would each dirty a page of their own.
     """
     series, number = sha256(serial[:-SERIAL_DIGITS].lower().encode()).hexdigest(), int(serial[-SERIAL_DIGITS:])
     low = (int(series[:8], 16) + number * TICKS_BETWEEN) % 2**32
