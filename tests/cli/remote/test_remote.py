@@ -51,7 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[
 def its_ledger(server: Server) -> Iterator[Ledger]:
     """The ledger of that process."""
     ledger = Ledger(make_engine(load_settings({"DATABASE_URL": f"sqlite:///{server.ledger}"})))
-    store(ledger, new_event(key="evt_done", body=BODY), new_event(key="evt_dead", type="invoice.paid", body=BODY))
+    store(ledger, new_event(key="evt_done", body=BODY))  # one by one, so that their deliveries are 1 and 2
+    store(ledger, new_event(key="evt_dead", type="invoice.paid", body=BODY))
     store(ledger, new_event(key="evt_unhandled", handlers=(), body=BODY))
     _enter_payments(ledger)
     yield ledger
