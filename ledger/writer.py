@@ -110,14 +110,15 @@ class Writer:
         self._keeping: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()
         self._hired: _Hired | None = None
+        self._hired_by = 0  # the process's id
 
     def hire(self) -> None:
         """Start the first process before there is an event loop: it takes half a second until it can write.
 
-        Where that cannot be done, `start` tries it again.
+        Where that cannot be done, `start` tries it again. A process that is forked before `start` has one of its own.
         """
         with suppress(OSError):
-            self._hired = _start(self._hire)
+            self._hired, self._hired_by = _start(self._hire), os.getpid()
 
     @property
     def committed_at(self) -> float:
@@ -135,6 +136,8 @@ class Writer:
         """Have it write what was handed in and ring for it, and wait for its end. Kill it if that takes longer."""
         if self._keeping is not None:
             self._keeping.cancel()
+        if hired := self._take_hired():  # it was not begun with
+            await asyncio.to_thread(_dismiss, *hired)
         line, self._line = self._line, None
         if line is not None:
             await line.end(timeout_s)
@@ -182,8 +185,7 @@ class Writer:
         while True:
             began = time.monotonic()
             try:
-                hired, self._hired = self._hired or _start(self._hire), None
-                self._line = await _open(hired, self._begun)
+                self._line = await _open(self._take_hired() or _start(self._hire), self._begun)
                 await self._mind(self._line)
             except OSError as error:
                 log.critical("writer cannot be started", error=str(error))
@@ -191,6 +193,15 @@ class Writer:
                 log.critical("writer cannot be minded", exc_info=True)
             ended_soon = ended_soon + 1 if time.monotonic() - began < SOON_S else 0
             await asyncio.sleep(PAUSES_S[min(ended_soon, len(PAUSES_S) - 1)])
+
+    def _take_hired(self) -> "_Hired | None":
+        hired, self._hired = self._hired, None
+        if hired is None or self._hired_by == os.getpid():
+            return hired
+        # We were forked: two at one line would each take the other's answers for its own.
+        ours, _ = hired
+        ours.close()
+        return None
 
     async def _mind(self, line: "_Line") -> None:
         while not await line.ends_within(LOOK_S):
@@ -215,6 +226,12 @@ def _start(hire: Hire) -> _Hired:
         except BaseException:
             ours.close()
             raise
+
+
+def _dismiss(ours: socket.socket, hand: Hand) -> None:
+    hand.kill()
+    hand.wait()
+    ours.close()
 
 
 async def _open(hired: _Hired, begun: asyncio.Event) -> "_Line":

@@ -46,7 +46,9 @@ def note(db: Transaction, event: Event, *, kind: str, object_id: str, version: V
             "rank": version.rank,
             "received_at": event.received_at,
             # All of it was read from JSON, so it can be nothing that this would write otherwise than `json` does.
-            "facts": to_json({name: value for name, value in facts.items() if value is not None}).decode(),
+            "facts": to_json(
+                {name: value for name, value in facts.items() if value is not None}, ensure_ascii=True
+            ).decode(),
         },
     )
 

@@ -9,6 +9,14 @@ import pytest
 from config.settings import CHECKOUT
 
 ASK = "import os; print(os.sched_getscheduler(0))"
+LEFT_AS_IT_WAS = f"""
+import os
+from config.turns import interrupt_nobody
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+{ASK}
+interrupt_nobody()
+{ASK}
+"""
 WITH_A_CHILD = f"""
 import subprocess, sys
 from config.turns import interrupt_nobody
@@ -29,3 +37,9 @@ def test_a_process_that_interrupts_nobody_starts_others_that_interrupt_nobody() 
     if own == str(os.SCHED_OTHER):
         pytest.skip("this sandbox does not allow it")
     assert own == childs == str(os.SCHED_BATCH)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="there is no SCHED_IDLE here")
+def test_a_policy_that_somebody_gave_the_process_stays() -> None:
+    given, kept = _policies(LEFT_AS_IT_WAS)
+    assert given == kept == str(os.SCHED_IDLE)

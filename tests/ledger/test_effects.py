@@ -19,4 +19,4 @@ def test_a_message_of_text_reads_as_if_it_had_been_written_the_plain_way(
 ) -> None:
     of_text, plain = (write_message(message, for_us_only=for_us_only, of_text=each) for each in (True, False))
     assert read_message(of_text) == read_message(plain)
-    of_text.encode()  # as both drivers do
+    assert of_text.isascii()  # no database's encoding is in its way

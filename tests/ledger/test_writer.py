@@ -1,6 +1,7 @@
 """Group commit."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -279,13 +280,43 @@ async def test_a_process_that_was_hired_beforehand_is_the_one_that_writes_and_th
 
     await writer.start()
 
-    assert await writer.append(new_event(key="evt_1"), timeout_s=5) == Receipt(1, duplicate=False)
+    assert await writer.append(new_event(key="evt_1"), timeout_s=AGES_S) == Receipt(1, duplicate=False)
     assert len(hands) == 1
     hands[0].kill()
-    receipt = await append_to_the_next(writer, new_event(key="evt_2"))
+    assert await append_to_the_next(writer, new_event(key="evt_2")) == Receipt(2, duplicate=False)
     assert len(hands) == 2
-    assert receipt == Receipt(2, duplicate=False)
     await writer.stop()
+
+
+async def test_a_process_that_was_hired_and_never_begun_with_ends_too(ledger: Ledger) -> None:
+    hands: list[Hand] = []
+    writer = make_writer(ledger, hands=hands)
+    writer.hire()
+    await writer.stop()
+    hands[0].wait()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_was_forked_hires_its_own_and_leaves_alone_whom_its_parent_has_hired(ledger: Ledger) -> None:
+    hands: list[Hand] = []
+    writer = make_writer(ledger, hands=hands)
+    writer.hire()
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            asyncio.run(writer.start())
+        os._exit(len(hands))
+    hired_there = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    async def append() -> Receipt:
+        await writer.start()
+        receipt = await writer.append(new_event(), timeout_s=AGES_S)
+        await writer.stop()
+        return receipt
+
+    assert hired_there == 2
+    assert asyncio.run(append()) == Receipt(1, duplicate=False)
+    assert len(hands) == 1
 
 
 async def test_a_process_that_does_not_answer_for_long_is_killed_and_another_one_writes(

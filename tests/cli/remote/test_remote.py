@@ -216,7 +216,7 @@ def test_the_tail_shows_what_hookline_says_of_itself_where_that_is_asked_for(
     elsewhere: Shell, its_ledger: Ledger
 ) -> None:
     store(its_ledger, new_event(key="alarm/1", source=OWN, type="hookline.alarm", handlers=()))
-    for source, shown in ((OWN, "alarm/1"), ("stripe", "evt_dead")):
+    for source, shown in ((OWN, "alarm/1"), ("stripe", "evt_done")):
         with elsewhere.start("events", "tail", "--since", "1h", "--source", source, "--json") as process:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["external_id"] == shown
