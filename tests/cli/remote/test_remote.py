@@ -276,4 +276,4 @@ def test_a_token_that_may_not_read_payloads_ends_listening_and_what_it_did_not_s
             wait_until(lambda: bool(came))
             process.send_signal(signal.SIGINT)
             process.communicate()
-    assert came[0][1]["hookline-external-id"] == "evt_dead"
+    assert came[0][1]["hookline-external-id"] == "evt_done"
