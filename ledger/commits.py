@@ -84,6 +84,7 @@ class Commits:
         if not probe and all(event.body_id is None for event in events):
             with self._ledger.write_over(self._kept) as db:
                 return append(db, events, self._room)
+        self._kept.give_back()
         with self._ledger.write() as db:
             appended = append(db, events, self._room) if events else Appended([], {})
             if probe:

@@ -50,6 +50,12 @@ class Kept:
             self.close()
         return self._connection or self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    def give_back(self) -> None:
+        """Leave the connection to others until the next transaction. There may be no other (DATABASE_POOL_SIZE)."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
     def close(self) -> None:
         """Close the connection. Whatever is not committed is undone."""
         connection, self._connection = self._connection, None

@@ -2,23 +2,26 @@
 
 import itertools
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import URL, select, text
 
+from config.database import make_engine
 from config.metrics import uncounted
 from ledger.append import Doorbells, Room, append
 from ledger.commits import Commits
 from ledger.errors import LedgerUnavailable
 from ledger.event import NewEvent, Receipt
+from ledger.pieces import write_body
 from ledger.store import Ledger
 from ledger.tables import deliveries, events
 from tests.engines import POSTGRESQL, SQLITE
-from tests.ledger.making import new_event
+from tests.ledger.making import new_event, settings_for
 
 _examples = itertools.count()
 
@@ -123,6 +126,19 @@ def test_a_server_that_has_hung_up_between_two_batches_costs_no_event(ledger: Le
         assert db.execute(HANG_UP).scalars().all() == [True]
     said.append(commits.write([new_event()]))
     assert all(isinstance(each, Receipt) for batch in said for each in batch)
+
+
+@pytest.mark.parametrize("database", [POSTGRESQL])
+def test_one_connection_is_enough(ledger_url: URL, ledger: Ledger, rung: list[Doorbells]) -> None:
+    """Where DATABASE_POOL_SIZE allows no other, a probe and an event with a large body get the one that is kept."""
+    body_id = write_body(ledger, b"{}", until=time.monotonic() + 60)
+    with (
+        closing(Ledger(make_engine(settings_for(ledger_url, DATABASE_POOL_SIZE="1")))) as small,
+        closing(Commits(small, rung.append, metrics=uncounted())) as commits,
+    ):
+        batches = ([new_event()], [None], [new_event(body=b"", body_id=body_id), new_event()], [new_event()])
+        said = [type(each) for batch in batches for each in commits.write(batch)]
+    assert said == [Receipt, type(None), Receipt, Receipt, Receipt]
 
 
 HANG_UP = text("""
