@@ -77,7 +77,8 @@ def _insert_in_sqlite(db: Connection, shape: _Shape, rows: Sequence[tuple[Any, .
     """Insert without RETURNING: the driver gives up Python's lock for each row that it fetches.
 
     Under load it gets it back after as long as one request takes. There is one writer, and one statement gives its
-    rows one id after the other (sqlite.org/autoinc.html), so the last one says them all.
+    rows one id after the other (sqlite.org/autoinc.html), so the last one says them all. With AUTOINCREMENT, rows
+    that are left out would use ids up: no table has it.
     """
     result = say(db, _insert_text(shape, len(rows)), tuple(chain.from_iterable(rows)))
     first = result.lastrowid - result.rowcount + 1
